@@ -1,0 +1,53 @@
+package client
+
+import (
+	"time"
+)
+
+// Library names as the JSON of `clients` spells them; an absent library is an absent key.
+const (
+	GoTUF      = "go-tuf"      // github.com/theupdateframework/go-tuf v0.x
+	GoTUFv2    = "go-tuf/v2"   // github.com/theupdateframework/go-tuf/v2
+	Sigstore   = "sigstore"    // github.com/sigstore/sigstore
+	SigstoreGo = "sigstore-go" // github.com/sigstore/sigstore-go
+)
+
+// Client is one Sigstore TUF client found on this host, as far as it can be
+// known without executing it.
+type Client struct {
+	Path string `json:"path"`
+	// Name is "cosign", "gitsign", "tuf-client" …, or the module path of a client we have no name for.
+	Name string `json:"name"`
+	// Version as found ("v2.0.1"), "" when it cannot be told; VersionSource says where from.
+	Version       string            `json:"version"`
+	VersionSource string            `json:"version_source"`
+	MainModule    string            `json:"main_module,omitempty"`
+	Libraries     map[string]string `json:"libraries"`
+	EmbeddedRoots []EmbeddedRoot    `json:"embedded_roots"`
+	// Linked are the client implementations whose code is in the binary.
+	Linked Linked   `json:"-"`
+	Notes  []string `json:"notes"`
+}
+
+// EmbeddedRoot is a root.json found inside a binary.
+type EmbeddedRoot struct {
+	Version int64     `json:"version"`
+	Expires time.Time `json:"expires"`
+	SHA256  string    `json:"-"` // of the document as embedded, trailing newline tolerated by the finder
+	Raw     []byte    `json:"-"`
+}
+
+// Linked says which client code is proven to be in a binary by its function table.
+type Linked struct {
+	LegacyTUF   bool // go-tuf v0 client.(*Client).Update
+	TUFv2       bool // go-tuf/v2 updater.(*Updater).Refresh
+	SigstoreTUF bool // sigstore/sigstore pkg/tuf
+	SigstoreGo  bool // sigstore-go pkg/tuf
+	CosignTUF   bool // cosign's own pkg/cosign/tuf (1.1–1.9)
+	HexVerifier bool // go-tuf's verifier for hex keys (set_ecdsa)
+}
+
+// Any says whether the binary links a TUF client at all.
+func (l Linked) Any() bool {
+	return l.LegacyTUF || l.TUFv2 || l.SigstoreTUF || l.SigstoreGo || l.CosignTUF
+}

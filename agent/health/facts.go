@@ -1,0 +1,83 @@
+package health
+
+import (
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// Facts is everything that was seen of this host in one look. Package checkup
+// fills it; this package judges it. A zero time means "not known".
+type Facts struct {
+	At      time.Time
+	Clock   ClockFacts
+	Mirrors []MirrorFacts
+	Caches  []CacheFacts
+	Clients []ClientFacts
+	// Unseen says what could not be looked at, in words ("reading /opt/x: permission denied").
+	Unseen []string
+	// WatchDegraded is why changes are found by scanning only; "" when watches work.
+	WatchDegraded string
+	// ConfigError is the error of a refused reload; "" when the running config is the one on disk.
+	ConfigError string
+	// StateError is why the state directory cannot be written; "" when it can.
+	StateError string
+}
+
+// ClockFacts compares this host's clock with what is known of time.
+type ClockFacts struct {
+	HighestSeen time.Time // the highest time this agent ever saw
+	MirrorDate  time.Time // the Date header of the last answer, if any
+	MirrorSeen  time.Time // this host's clock when that answer came
+}
+
+// FailureKind classifies the error of the last refresh.
+type FailureKind string
+
+// The kinds of failure. Package refresh maps its errors onto them (refresh.Kind).
+const (
+	FailNone          FailureKind = ""
+	FailUnreachable   FailureKind = "unreachable"   // network, DNS, TLS, time-outs, 5xx, 429
+	FailInconsistent  FailureKind = "inconsistent"  // files that do not fit together, 404 in mid set, a CDN of two minds
+	FailMisconfigured FailureKind = "misconfigured" // 403 or HTML where 404 or JSON is due, redirects, oversize, malformed
+	FailRollback      FailureKind = "rollback"      // older than what is trusted
+	FailSignature     FailureKind = "signature"     // not signed as it must be
+	FailExpired       FailureKind = "expired"       // offers only expired metadata
+	FailKeyType       FailureKind = "key-type"      // a key type this agent cannot read
+	FailClock         FailureKind = "clock"         // this host's clock is before the highest time seen
+	FailStore         FailureKind = "store"         // our own directory cannot be read or written
+	FailInternal      FailureKind = "internal"      // a panic in a parser, or a fault of ours
+)
+
+// MirrorFacts is what is known of one configured mirror.
+type MirrorFacts struct {
+	Name    string
+	URL     string
+	Preview bool
+	// Set is the last good set; nil before the first successful refresh.
+	Set         *trust.Set
+	LastAttempt time.Time
+	LastSuccess time.Time
+	LastError   string // "" after a success
+	Kind        FailureKind
+	Failures    int // in a row
+	NextAttempt time.Time
+	Interval    time.Duration // between refreshes
+	// Damaged lists files of the store that were set aside, with the reason.
+	Damaged []string
+}
+
+// CacheFacts is one cache as it was found.
+type CacheFacts struct {
+	Cache      cache.Cache
+	Inspection cache.Inspection
+}
+
+// ClientFacts is one installed client.
+type ClientFacts struct {
+	Client client.Client
+	// System says that the file lies outside every home: only there is a finding critical.
+	System bool
+}
