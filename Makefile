@@ -1,0 +1,86 @@
+# make demo   see it work: a loopback mirror, a cache, an old client (about a minute)
+# make test   everything that needs no root and no long build (a few minutes)
+# make check  what CI asks of every commit: format, vet, lint, test
+# make e2e    the incident, replayed with real cosign binaries (long builds, once)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# Tools and old clients are built once, outside the tree.
+CACHE := $(or $(TUFKEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tufkeeper)
+
+GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-v2.15.0/golangci-lint
+OLD_CLIENT    := $(CACHE)/bin/tuf-client-v0.5.2/tuf-client
+
+FUZZTIME ?= 20s
+
+.PHONY: build
+build: ## bin/tufkeeper and bin/tuf-client
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## every test that needs no root and no long build, with the race detector
+	go test -race -timeout 5m ./...
+
+.PHONY: check
+check: fmt-check vet lint test ## what CI asks of every commit
+
+.PHONY: vet
+vet:
+	go vet -tags e2e ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT)
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: fmt
+fmt: ## format the Go code
+	gofmt -w .
+
+.PHONY: fmt-check
+fmt-check:
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: fuzz
+fuzz: ## every fuzz test in turn, FUZZTIME each
+	@grep -rEoH --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' agent cmd | sed 's/:func / /' | \
+	while read -r file name; do \
+		echo "== $$name in $${file%/*}"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
+	done
+
+.PHONY: cover
+cover: ## which lines the tests reach, as a page: bin/cover.html
+	@mkdir -p bin
+	go test -coverpkg=./... -coverprofile=bin/cover.out ./...
+	go tool cover -html=bin/cover.out -o bin/cover.html
+	@go tool cover -func=bin/cover.out | tail -n 1
+
+.PHONY: demo
+demo: build $(OLD_CLIENT) ## the whole job on this machine, without root
+	bin/tufkeeper demo --old-client $(OLD_CLIENT)
+
+.PHONY: e2e
+e2e: build ## the incident with real cosign 2.0.1 and 3.1.3
+	go test -tags e2e -count=1 -timeout 40m -v -run '^TestE2E' ./cmd/tufkeeper
+
+.PHONY: e2e-full
+e2e-full: build ## the same, and more cosign releases judged and run
+	go test -tags e2e -count=1 -timeout 120m -v -run '^Test(E2E|Full)' ./cmd/tufkeeper
+
+# The public TUF conformance suite, from your checkout of it:
+#   make conformance SUITE=../tuf-conformance
+.PHONY: conformance
+conformance: build
+	@test -n "$(SUITE)" || { echo "usage: make conformance SUITE=<checkout of theupdateframework/tuf-conformance>"; exit 2; }
+	cd $(SUITE) && python3 -m pytest tuf_conformance --entrypoint "$(CURDIR)/bin/tuf-client"
+
+.PHONY: clean
+clean: ## what builds and tests left in the tree
+	rm -rf bin dist
+
+$(GOLANGCI_LINT):
+	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+$(OLD_CLIENT):
+	GOBIN=$(@D) go install github.com/theupdateframework/go-tuf/cmd/tuf-client@v0.5.2
