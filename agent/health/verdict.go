@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import (
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// Verdict says whether a client can read a repository.
+type Verdict string
+
+// The verdicts, worst first.
+const (
+	Outdated   Verdict = "outdated"   // cannot read what is in force
+	Unknown    Verdict = "unknown"    // not known to be able: never taken as fine
+	Endangered Verdict = "endangered" // can today, cannot read a preview
+	Vulnerable Verdict = "vulnerable" // can, and has a known advisory
+	OK         Verdict = "ok"
+)
+
+// rank is 0 for the worst verdict. What is no verdict at all ranks as unknown.
+func (v Verdict) rank() int {
+	switch v {
+	case Outdated:
+		return 0
+	case Endangered:
+		return 2
+	case Vulnerable:
+		return 3
+	case OK:
+		return 4
+	default:
+		return 1
+	}
+}
+
+// Worse says whether v is worse than o.
+func (v Verdict) Worse(o Verdict) bool { return v.rank() < o.rank() }
+
+// Worst returns the worst verdict of the judgements, and Unknown when there are
+// none: a client that was not judged is never fine.
+func Worst(judgements []Judgement) Verdict {
+	if len(judgements) == 0 {
+		return Unknown
+	}
+	worst := OK
+	for _, j := range judgements {
+		if j.Verdict.Worse(worst) {
+			worst = j.Verdict
+		}
+	}
+	return worst
+}
+
+// Reason is one rule that a client does not meet, or an advisory it has.
+type Reason struct {
+	Rule    string `json:"rule"`    // an id of compat.json: "R2", "key-type", or an advisory's id
+	Summary string `json:"summary"` // one clause, without a full stop
+	Remedy  string `json:"remedy"`
+}
+
+// Judgement is one client held against one repository.
+type Judgement struct {
+	Mirror  string   `json:"mirror"`
+	Preview bool     `json:"preview"`
+	Start   string   `json:"start"` // the root the client starts from, in words: "embedded root 2"
+	Verdict Verdict  `json:"verdict"`
+	Reasons []Reason `json:"reasons"`
+	// Required is the oldest known release that can, and after which all known
+	// ones can: "cosign 2.2.0". "" when none is needed or none is known.
+	Required string `json:"required,omitempty"`
+	// Until is when an outdated client stops to seem to work: the expiry of the
+	// timestamp in its own legacy cache, before which it does not ask its mirror
+	// (measured). Zero when it fails already, or when that is not known.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Repository is what a client is held against.
+type Repository struct {
+	Mirror       string
+	Preview      bool
+	Requirements trust.Requirements
+	// Caches are the caches of this mirror on this host: their cached roots are
+	// where clients start that do not start from an embedded root.
+	Caches []CacheFacts
+	// At is the time at which expiry is judged; zero: expiry is not judged.
+	At time.Time
+	// Start overrides where clients start: "" or "embedded" for where they do,
+	// "newest" for the newest root of the repository.
+	Start string
+	// StartRoot, when not nil, is the root every client is made to start from.
+	StartRoot *trust.RootForm
+	// Alone says that the one root in Requirements was given by itself: it is
+	// judged as a root that the client must read, without a walk to it.
+	Alone bool
+}
