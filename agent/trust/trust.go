@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package trust decides what metadata may be trusted.
 //
 // It parses metadata after a strict pre-check, verifies a whole set from an

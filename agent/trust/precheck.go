@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trust
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// Counts beyond which metadata is refused before any signature is looked at,
+// because the work would grow with their square. Public metadata has 10
+// signatures and 5 keys to a role.
+const (
+	maxSignatures = 1024
+	maxKeyIDs     = 256
+	maxRoleName   = 64 // at most three times as long when escaped: a file name
+)
+
+// MaxSize returns how many bytes metadata of a role may have.
+func MaxSize(role string) int64 {
+	switch role {
+	case Root:
+		return MaxRoot
+	case Timestamp:
+		return MaxTimestamp
+	case Snapshot:
+		return MaxSnapshot
+	default:
+		return MaxTargets
+	}
+}
+
+// Precheck says whether data has the shape of metadata of role: size, syntax, the
+// members the specification asks for with their types, and bounds on every
+// number. It verifies no signature. Every error is a *MalformedError.
+//
+// It exists because go-tuf parses before it verifies and is lenient there:
+// members in another case count, of two members with one name the last wins, a
+// null member can be a panic, a version near 2^63 wraps. All of that can be sent
+// by whoever serves the file. So go-tuf is only given what passed here.
+//
+// Unknown members are allowed, as the specification asks, but not null ones, save
+// inside "custom".
+func Precheck(role string, data []byte) error {
+	_, err := parse(role, data)
+	return err
+}
+
+// document is metadata that passed the pre-check.
+type document struct {
+	signed  object
+	version int64
+	expires time.Time
+}
+
+// parse is Precheck that keeps what it read.
+func parse(role string, data []byte) (*document, error) {
+	malformed := func(reason string) error { return &MalformedError{Role: role, Reason: reason} }
+	if most := MaxSize(role); int64(len(data)) > most {
+		return nil, malformed(fmt.Sprintf("%d bytes, more than %d", len(data), most))
+	}
+	v, err := decode(data)
+	if err != nil {
+		return nil, malformed(err.Error())
+	}
+	c := checker{}
+	doc := c.document(role, v)
+	if c.flaw != "" {
+		return nil, malformed(c.flaw)
+	}
+	return doc, nil
+}
+
+// checker walks a decoded document and keeps the first flaw it meets. Its methods
+// return a usable zero value after a flaw, so that the walk reads straight.
+type checker struct{ flaw string }
+
+func (c *checker) fail(path, format string, args ...any) {
+	if c.flaw == "" {
+		c.flaw = path + ": " + fmt.Sprintf(format, args...)
+	}
+}
+
+func (c *checker) document(role string, v any) *document {
+	top := c.members("metadata", v, "signed", "signatures")
+	c.signatures("signatures", top["signatures"])
+	kind := role
+	if !slices.Contains(metadata.TOP_LEVEL_ROLE_NAMES[:], role) {
+		kind = Targets // a delegated role
+	}
+	own := map[string][]string{
+		Root:      {"consistent_snapshot", "keys", "roles"},
+		Timestamp: {"meta"},
+		Snapshot:  {"meta"},
+		Targets:   {"targets", "delegations"},
+	}[kind]
+	signed := c.members("signed", top["signed"], append(own, "_type", "spec_version", "version", "expires")...)
+	if got := c.text("signed._type", signed["_type"]); got != kind {
+		c.fail("signed._type", "is %s, want %q", quote(got), kind)
+	}
+	// Spec 4.3: a client must refuse a major version it does not know.
+	if got := c.text("signed.spec_version", signed["spec_version"]); got != "1" && !strings.HasPrefix(got, "1.") {
+		c.fail("signed.spec_version", "is %s, want 1.x", quote(got))
+	}
+	doc := &document{signed: signed}
+	doc.version = c.integer("signed.version", signed["version"], 1, MaxVersion)
+	if err := doc.expires.UnmarshalText([]byte(c.text("signed.expires", signed["expires"]))); err != nil {
+		c.fail("signed.expires", "is not an RFC 3339 time")
+	}
+	switch kind {
+	case Root:
+		c.root(signed)
+	case Timestamp:
+		c.meta(signed["meta"], "snapshot.json")
+	case Snapshot:
+		c.meta(signed["meta"], "targets.json")
+	case Targets:
+		c.targets(signed)
+	}
+	// Unknown members are not walked above, so nulls are looked for everywhere.
+	// "custom" belongs to the repository, and is kept as it came by go-tuf.
+	if kind == Targets {
+		signed = withoutCustom(signed)
+	}
+	c.noNull("signatures", top["signatures"])
+	c.noNull("signed", signed)
+	for name, v := range top {
+		if name != "signed" && name != "signatures" {
+			c.noNull(quote(name), v)
+		}
+	}
+	return doc
+}
+
+func (c *checker) signatures(path string, v any) {
+	list := c.list(path, v)
+	if len(list) > maxSignatures {
+		c.fail(path, "has %d entries, more than %d", len(list), maxSignatures)
+		return
+	}
+	seen := map[string]bool{}
+	for _, v := range list {
+		sig := c.members(path, v, "keyid", "sig")
+		id := c.text(path+".keyid", sig["keyid"])
+		if seen[id] {
+			c.fail(path, "has two signatures of key %s", quote(id))
+		}
+		seen[id] = true
+		c.hex(path+".sig", sig["sig"]) // empty ones occur: roots 12 to 14 of Sigstore
+	}
+}
+
+func (c *checker) root(signed object) {
+	if v, ok := signed["consistent_snapshot"]; ok {
+		c.boolean("signed.consistent_snapshot", v)
+	}
+	c.keys("signed.keys", signed["keys"])
+	roles := c.object("signed.roles", signed["roles"])
+	for _, name := range metadata.TOP_LEVEL_ROLE_NAMES {
+		if roles[name] == nil {
+			c.fail("signed.roles", "does not name %q", name)
+		}
+	}
+	for name, v := range roles {
+		path := "signed.roles." + quote(name)
+		c.quorum(path, c.members(path, v, "keyids", "threshold"))
+	}
+}
+
+func (c *checker) keys(path string, v any) {
+	for id, v := range c.object(path, v) {
+		path := path + "." + quote(id)
+		key := c.members(path, v, "keytype", "scheme", "keyval")
+		keytype := c.text(path+".keytype", key["keytype"])
+		c.text(path+".scheme", key["scheme"])
+		val := c.members(path+".keyval", key["keyval"], "public")
+		public := c.text(path+".keyval.public", val["public"])
+		// go-tuf takes hex of any length for an Ed25519 key, and crypto/ed25519 panics.
+		if raw, err := hex.DecodeString(public); err == nil && keytype == metadata.KeyTypeEd25519 && len(raw) != 32 {
+			c.fail(path, "is an Ed25519 key of %d bytes", len(raw))
+		}
+	}
+}
+
+func (c *checker) quorum(path string, o object) {
+	ids := c.list(path+".keyids", o["keyids"])
+	if len(ids) > maxKeyIDs {
+		c.fail(path+".keyids", "has %d entries, more than %d", len(ids), maxKeyIDs)
+	}
+	for _, id := range ids {
+		c.text(path+".keyids", id)
+	}
+	c.integer(path+".threshold", o["threshold"], 1, MaxVersion)
+}
+
+func (c *checker) meta(v any, required string) {
+	files := c.object("signed.meta", v)
+	if files[required] == nil {
+		c.fail("signed.meta", "does not name %q", required)
+	}
+	for name, v := range files {
+		path := "signed.meta." + quote(name)
+		file := c.members(path, v, "version", "length", "hashes")
+		c.integer(path+".version", file["version"], 1, MaxVersion)
+		if v, ok := file["length"]; ok {
+			c.integer(path+".length", v, 0, maxInteger)
+		}
+		if v, ok := file["hashes"]; ok {
+			c.hashes(path+".hashes", v)
+		}
+	}
+}
+
+func (c *checker) targets(signed object) {
+	for name, v := range c.object("signed.targets", signed["targets"]) {
+		path := "signed.targets." + quote(name)
+		file := c.members(path, v, "length", "hashes", "custom")
+		c.integer(path+".length", file["length"], 0, maxInteger)
+		if len(c.hashes(path+".hashes", file["hashes"])) == 0 {
+			c.fail(path+".hashes", "is empty")
+		}
+	}
+	v, ok := signed["delegations"]
+	if !ok {
+		return
+	}
+	d := c.members("signed.delegations", v, "keys", "roles", "succinct_roles")
+	c.keys("signed.delegations.keys", d["keys"])
+	if _, ok := d["succinct_roles"]; ok {
+		c.fail("signed.delegations", "succinct roles (TAP 15) are not supported")
+		return
+	}
+	seen := map[string]bool{}
+	for _, v := range c.list("signed.delegations.roles", d["roles"]) {
+		path := "signed.delegations.roles"
+		role := c.members(path, v, "name", "keyids", "threshold", "terminating", "paths", "path_hash_prefixes")
+		name := c.text(path+".name", role["name"])
+		switch {
+		case name == "", len(name) > maxRoleName, slices.Contains(metadata.TOP_LEVEL_ROLE_NAMES[:], name):
+			c.fail(path, "name %s is empty, longer than %d bytes, or that of a top-level role", quote(name), maxRoleName)
+		case seen[name]:
+			c.fail(path, "names %s twice", quote(name))
+		}
+		seen[name] = true
+		path += "." + quote(name)
+		c.quorum(path, role)
+		c.boolean(path+".terminating", role["terminating"])
+		// go-tuf compares prefixes of base64 where the specification says hex.
+		if _, ok := role["path_hash_prefixes"]; ok {
+			c.fail(path, "delegation by path_hash_prefixes is not supported")
+			continue
+		}
+		for _, p := range c.list(path+".paths", role["paths"]) {
+			c.text(path+".paths", p)
+		}
+	}
+}
+
+func (c *checker) hashes(path string, v any) object {
+	o := c.object(path, v)
+	for algorithm, v := range o {
+		c.hex(path+"."+quote(algorithm), v)
+	}
+	return o
+}
+
+// object is for objects whose member names are data: paths, key ids, role names.
+func (c *checker) object(path string, v any) object {
+	o, ok := v.(object)
+	if !ok {
+		c.fail(path, "is %s, want an object", kindOf(v))
+	}
+	return o
+}
+
+// members is for objects whose member names are the specification's. encoding/json
+// takes such a name in any case, other readers do not: a name that differs from a
+// known one, or from another one, only in case is refused.
+func (c *checker) members(path string, v any, known ...string) object {
+	o := c.object(path, v)
+	folded := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		for _, k := range known {
+			if name != k && strings.EqualFold(name, k) {
+				c.fail(path, "has a member %s, which differs from %q only in case", quote(name), k)
+			}
+		}
+		fold := strings.ToLower(name)
+		if folded[fold] {
+			c.fail(path, "has two members that differ from %s only in case", quote(name))
+		}
+		folded[fold] = true
+	}
+	return o
+}
+
+func (c *checker) list(path string, v any) []any {
+	l, ok := v.([]any)
+	if !ok {
+		c.fail(path, "is %s, want an array", kindOf(v))
+	}
+	return l
+}
+
+func (c *checker) text(path string, v any) string {
+	s, ok := v.(string)
+	if !ok {
+		c.fail(path, "is %s, want a string", kindOf(v))
+	}
+	return s
+}
+
+func (c *checker) hex(path string, v any) {
+	if _, err := hex.DecodeString(c.text(path, v)); err != nil {
+		c.fail(path, "is not hexadecimal")
+	}
+}
+
+func (c *checker) boolean(path string, v any) {
+	if _, ok := v.(bool); !ok {
+		c.fail(path, "is %s, want true or false", kindOf(v))
+	}
+}
+
+func (c *checker) integer(path string, v any, least, most int64) int64 {
+	n, ok := v.(int64)
+	switch {
+	case !ok:
+		c.fail(path, "is %s, want an integer", kindOf(v))
+	case n < least || n > most:
+		c.fail(path, "is %d, want %d to %d", n, least, most)
+	}
+	return n
+}
+
+func (c *checker) noNull(path string, v any) {
+	switch v := v.(type) {
+	case nil:
+		c.fail(path, "is null")
+	case object:
+		for name, v := range v {
+			c.noNull(path+"."+quote(name), v)
+		}
+	case []any:
+		for _, v := range v {
+			c.noNull(path, v)
+		}
+	}
+}
+
+// withoutCustom returns targets metadata without what may hold nulls.
+func withoutCustom(signed object) object {
+	files, ok := signed["targets"].(object)
+	if !ok {
+		return signed
+	}
+	bare := object{}
+	for name, v := range files {
+		if file, ok := v.(object); ok {
+			v = maps.Clone(file)
+			delete(v.(object), "custom")
+		}
+		bare[name] = v
+	}
+	signed = maps.Clone(signed)
+	signed["targets"] = bare
+	return signed
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "missing or null"
+	case object:
+		return "an object"
+	case []any:
+		return "an array"
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	default:
+		return "a number"
+	}
+}

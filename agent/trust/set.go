@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// A Set is one complete verified repository. It only comes from [Verify], never
+// changes, and is safe for concurrent use.
+type Set struct {
+	files     Files
+	at        time.Time
+	id        string
+	workflow  *Workflow // only read from here on
+	roles     []Role
+	former    []*metadata.Metadata[metadata.RootType] // the chain without its newest root, ascending
+	roots     map[[32]byte]int64                      // digest of each root's bytes -> version
+	delegated map[string][]string                     // delegated role -> delegators that it was verified for
+	targets   []Target
+	required  Requirements
+}
+
+// Files are the bytes that were verified. The caller must not change them.
+func (s *Set) Files() Files { return s.files }
+
+// VerifiedAt is the reference time of the verification.
+func (s *Set) VerifiedAt() time.Time { return s.at }
+
+// ID is a hex digest over all bytes of the set: equal for equal files, whenever
+// they were verified.
+func (s *Set) ID() string { return s.id }
+
+// Roles are root, timestamp, snapshot, targets, then the delegated roles by name.
+func (s *Set) Roles() []Role { return slices.Clone(s.roles) }
+
+// Role returns the role called name.
+func (s *Set) Role(name string) (Role, bool) {
+	for _, r := range s.roles {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return Role{}, false
+}
+
+// Expired returns those of the four top-level roles that are past their expiry.
+func (s *Set) Expired(now time.Time) []Role {
+	var expired []Role
+	for _, r := range s.roles[:len(metadata.TOP_LEVEL_ROLE_NAMES)] {
+		if r.Expired(now) {
+			expired = append(expired, r)
+		}
+	}
+	return expired
+}
+
+// Targets are the target files that a client finds in this set, by path. A path
+// that only roles outside the set might list is not among them, nor one that a
+// role lists without being delegated to.
+func (s *Set) Targets() []Target { return slices.Clone(s.targets) }
+
+// Target returns the target file at path.
+func (s *Set) Target(path string) (Target, bool) {
+	i, ok := slices.BinarySearchFunc(s.targets, path, func(t Target, path string) int {
+		switch {
+		case t.Path < path:
+			return -1
+		case t.Path > path:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return Target{}, false
+	}
+	return s.targets[i], true
+}
+
+// RootVersion says which root of the verified chain has exactly these bytes.
+func (s *Set) RootVersion(data []byte) (int64, bool) {
+	v, ok := s.roots[digest(data)]
+	return v, ok
+}
+
+// Requirements is what this set demands of its clients. The caller must not change
+// it.
+func (s *Set) Requirements() Requirements { return s.required }
+
+// Check says whether data is metadata of role, signed as this set's root (or, for a
+// delegated role, one of its delegators) demands. Version and expiry are returned,
+// not judged: what a cache holds may rightly be older or newer than the set. A root
+// must be signed by the set's root and by itself, so an older one fails: see
+// RootVersion.
+func (s *Set) Check(role string, data []byte) (Role, error) {
+	var found Role
+	err := step("checking "+quote(role), role, data, func() (err error) {
+		doc, err := parse(role, data)
+		if err != nil {
+			return err
+		}
+		found = Role{Name: role, Version: doc.version, Expires: doc.expires}
+		return s.signed(role, data)
+	})
+	if err != nil {
+		return Role{}, err
+	}
+	return found, nil
+}
+
+// CheckFormer is Check against the roots before the newest one: for what a cache
+// still holds from before the keys changed. It covers the four top-level roles.
+func (s *Set) CheckFormer(role string, data []byte) (Role, error) {
+	var found Role
+	err := step("checking "+quote(role)+" against former roots", role, data, func() error {
+		doc, err := parse(role, data)
+		if err != nil {
+			return err
+		}
+		found = Role{Name: role, Version: doc.version, Expires: doc.expires}
+		err = errors.New("there are none")
+		for _, root := range slices.Backward(s.former) {
+			if err = signedByRoot(root, role, data); err == nil {
+				return nil
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return Role{}, err
+	}
+	return found, nil
+}
+
+func (s *Set) signed(role string, data []byte) error {
+	if slices.Contains(metadata.TOP_LEVEL_ROLE_NAMES[:], role) {
+		return signedByRoot(s.workflow.trusted.Root, role, data)
+	}
+	m, err := metadata.Targets().FromBytes(data)
+	if err != nil {
+		return &MalformedError{Role: role, Reason: err.Error()}
+	}
+	err = errors.New("no role of the set delegates to it")
+	for _, by := range s.delegated[role] {
+		if err = s.workflow.trusted.Targets[by].VerifyDelegate(role, m); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func signedByRoot(root *metadata.Metadata[metadata.RootType], role string, data []byte) error {
+	switch role {
+	case Root:
+		return signedBy[metadata.RootType](root, role, data, true)
+	case Timestamp:
+		return signedBy[metadata.TimestampType](root, role, data, false)
+	case Snapshot:
+		return signedBy[metadata.SnapshotType](root, role, data, false)
+	case Targets:
+		return signedBy[metadata.TargetsType](root, role, data, false)
+	}
+	return fmt.Errorf("%s is not a top-level role", quote(role))
+}
+
+// signedBy verifies metadata of type T by its delegator, and a root by itself too.
+func signedBy[T metadata.Roles](root *metadata.Metadata[metadata.RootType], role string, data []byte, itself bool) error {
+	m, err := new(metadata.Metadata[T]).FromBytes(data)
+	if err != nil {
+		return &MalformedError{Role: role, Reason: err.Error()}
+	}
+	if err := root.VerifyDelegate(role, m); err != nil || !itself {
+		return err
+	}
+	return m.VerifyDelegate(role, m)
+}
+
+// Peek reads version and expiry of a role WITHOUT verifying a signature: for
+// messages, and for deciding what to verify.
+func Peek(role string, data []byte) (Role, error) {
+	doc, err := parse(role, data)
+	if err != nil {
+		return Role{}, err
+	}
+	return Role{Name: role, Version: doc.version, Expires: doc.expires}, nil
+}
+
+func newTarget(path, role string, file *metadata.TargetFiles) Target {
+	t := Target{Path: path, Role: role, Length: file.Length, Hashes: map[string]string{}}
+	for algorithm, sum := range file.Hashes {
+		t.Hashes[algorithm] = sum.String()
+	}
+	return t
+}
+
+// sortedKeys is maps.Keys in order: for deterministic errors and digests.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
