@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+const evRetried = "request retried"
+
+// Fetch gets the file at path below origin: one of Origins, or another base URL
+// that New would take. The two are joined as they are, so path must already be
+// escaped as a URL path. The whole body is returned, at most limit bytes, or an
+// error and no body.
+func (m *Mirror) Fetch(ctx context.Context, origin, path string, limit int64) ([]byte, error) {
+	return m.fetch(ctx, origin, path, limit, false)
+}
+
+// FetchRoot is Fetch for the next root of a chain: where ForbiddenEndsChain is
+// set, a 403 is ErrMissing.
+func (m *Mirror) FetchRoot(ctx context.Context, origin, path string, limit int64) ([]byte, error) {
+	return m.fetch(ctx, origin, path, limit, m.o.ForbiddenEndsChain)
+}
+
+func (m *Mirror) fetch(ctx context.Context, origin, name string, limit int64, forbiddenIsMissing bool) ([]byte, error) {
+	base, u, err := m.parseBase(origin)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if u.Scheme == "file" {
+		data, err := m.readFile(u.Path, name, limit)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", plain(base+name), err)
+		}
+		return data, nil
+	}
+	full, err := url.Parse(base + name)
+	if err != nil {
+		return nil, fmt.Errorf("asking for file %q: its name is not a URL path", cut(name))
+	}
+	data, err := m.getWithRetries(ctx, full, limit)
+	var status *StatusError
+	if forbiddenIsMissing && errors.As(err, &status) && status.Code == http.StatusForbidden {
+		err = ErrMissing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("getting %s: %w", redact(full), err)
+	}
+	return data, nil
+}
+
+// checkName refuses a name that would not stay below the base URL, or would not
+// be a path. Roles and targets with odd names arrive escaped.
+func checkName(name string) error {
+	if name == "" || strings.HasPrefix(name, "/") || strings.ContainsAny(name, "?#\\") ||
+		slices.Contains(strings.Split(name, "/"), "..") || path.Clean(name) == "." {
+		return fmt.Errorf("asking for file %q: its name is not a path below the mirror", cut(name))
+	}
+	return nil
+}
+
+func (m *Mirror) getWithRetries(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
+	for attempt := 1; ; attempt++ {
+		data, err := m.getInTurn(ctx, u, limit)
+		if err == nil || attempt >= m.o.Attempts || !worthRetrying(err) {
+			return data, err
+		}
+		wait := m.wait(attempt, err)
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+			return nil, err // the wait would outlast the refresh: say what went wrong, not that time ran out
+		}
+		m.log.Debug(evRetried, "mirror", m.o.Name, "url", redact(u), "attempt", attempt, "next", wait.String(), "error", err)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, fmt.Errorf("waiting to ask again: %w", errors.Join(ctx.Err(), err))
+		}
+	}
+}
+
+func (m *Mirror) getInTurn(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
+	select {
+	case m.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for another request to end: %w", ctx.Err())
+	}
+	defer func() { <-m.turn }()
+	return m.get(ctx, u, limit)
+}
+
+func worthRetrying(err error) bool {
+	var u *UnreachableError
+	if errors.As(err, &u) && u.final {
+		return false
+	}
+	return Unreachable(err)
+}
+
+// wait is what passes before the next attempt: what the server asked for, else
+// an exponential back-off with jitter, so that a fleet that failed together does
+// not return together; never outside [RetryMin, RetryMax].
+func (m *Mirror) wait(attempt int, err error) time.Duration {
+	var status *StatusError
+	if errors.As(err, &status) && status.RetryAfter > 0 {
+		return min(max(status.RetryAfter, m.o.RetryMin), m.o.RetryMax)
+	}
+	backoff := m.o.RetryMin
+	for range attempt - 1 {
+		if backoff >= m.o.RetryMax/2 {
+			backoff = m.o.RetryMax
+			break
+		}
+		backoff *= 2
+	}
+	// Between this step and the next: [backoff, 2·backoff), within the bounds.
+	return min(backoff+rand.N(backoff), m.o.RetryMax)
+}
