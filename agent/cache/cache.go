@@ -1,25 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cache reads and writes the TUF caches of Sigstore clients on this host.
+//
+// A cache belongs to its user. [Cache.Replace] moves it only forward, one file at
+// a time by rename and in an order in which every state between two renames can be
+// read by its client; it follows no symbolic link, adds nothing its client would
+// not have fetched itself, and deletes nothing it does not understand. What was
+// damaged is mended with verified bytes, moved aside, or removed so that the client
+// fetches it anew, whichever is known to heal.
+//
+// Everything in a cache is judged, never trusted: no byte of it flows back.
+// Whether metadata may be trusted is decided in package trust, when caches are
+// written in package publish.
 package cache
 
 import (
+	"errors"
+	"fmt"
 	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
 // Layout names how a client lays out its cache.
 type Layout string
 
-// The layouts known so far (facts: one directory per mirror with plain JSON
-// files, or the LevelDB of cosign up to 2.5.0 and gitsign).
+// The layouts known so far: one directory per mirror with plain JSON files, or the
+// LevelDB of cosign up to 2.5.0 and gitsign.
 const (
 	LayoutSigstoreGo Layout = "sigstore-go"
 	LayoutLegacy     Layout = "legacy"
 )
 
-// Cache is one client's cache directory for one mirror.
+// Mirror is a mirror whose caches are looked for.
+type Mirror struct {
+	Name string
+	URL  string
+	// Default says that clients carry this mirror's root in themselves and start
+	// from it, whatever root.json their cache holds.
+	Default bool
+	// Set is the last good set, nil before the first refresh. [Find] does not read it.
+	Set *trust.Set
+}
+
+// Cache is one client's cache directory for one mirror. It is a plain value and may
+// be copied; every method opens the directory anew.
 type Cache struct {
 	// Base is the client's cache root, e.g. /home/ada/.sigstore/root.
 	Base string
 	// Path is the directory of this mirror, e.g. Base/tuf-repo-cdn.sigstore.dev;
-	// Base itself for the legacy layout.
+	// Base itself for the legacy layout, and where the base as a whole is at fault.
 	Path   string
 	Layout Layout
 	// Mirror is the name of the configured mirror this cache belongs to; "" for none of ours.
@@ -27,7 +57,7 @@ type Cache struct {
 	// URL is the mirror URL the cache stands for, as far as it is known.
 	URL string
 	// Default says that clients start from their embedded root here (the default
-	// mirror): root.json is then never written.
+	// mirror): root.json is then not written.
 	Default bool
 	// Owner is the user name (or numeric uid) that owns Base.
 	Owner string
@@ -43,8 +73,8 @@ const (
 	Ahead    State = "ahead"    // newer than the last good set
 	Damaged  State = "damaged"  // a file its client cannot read
 	Expired  State = "expired"  // valid but past its expiry, and nothing newer is known
-	Unusable State = "unusable" // ownership, mode, read-only, a directory in place of a file
-	Foreign  State = "foreign"  // not understood: left alone
+	Unusable State = "unusable" // ownership, mode, read-only, not a directory
+	Foreign  State = "foreign"  // not understood, or nothing to compare it with: left alone
 )
 
 // Inspection is what one look at a cache found.
@@ -52,13 +82,13 @@ type Inspection struct {
 	State State
 	// Detail says in one line what was found, quoted where it holds text from outside.
 	Detail string
-	// Consequence says what the client will experience.
+	// Consequence says what the client will experience; "" for nothing unusual.
 	Consequence string
 	// Remedy is what to type, "" when nothing is needed or the agent mends it itself.
 	Remedy string
 	// Damage lists the files that are wrong.
 	Damage []Damage
-	// Versions are the versions found, by role.
+	// Versions are the versions found, by role; unverified where State is Foreign.
 	Versions map[string]int64
 	// TimestampExpires is the expiry of the cached timestamp: until then a legacy
 	// client does not contact its mirror. Zero when not known.
@@ -71,10 +101,99 @@ type Inspection struct {
 	Root []byte
 }
 
-// Damage is one file of a cache that its client cannot use.
+// Damage is one file of a cache that its client cannot use, or should not.
 type Damage struct {
 	File string // relative to the cache's Path
 	What string // "truncated", "not JSON", "bad signature", "directory", …
 	// Heals says whether the client repairs it by itself on its next run.
 	Heals bool
+}
+
+// WriteOptions say what Replace may do. The zero value allows nothing.
+type WriteOptions struct {
+	// Quiet is how long a cache must have been left alone before it is written;
+	// 0 writes at once.
+	Quiet time.Duration
+	// Checked is when the mirror last answered with this set. It is written into
+	// <mirror>.json, which tells gh that the cache need not be refreshed yet. Zero
+	// leaves that file alone.
+	Checked time.Time
+	// Mend repairs what its client cannot read.
+	Mend bool
+	// Publish brings an older cache forward to the set.
+	Publish bool
+	// Unsettled says that the mirror may not answer with this set everywhere yet.
+	// Metadata newer than its mirror's is fatal for a client (measured), so nothing
+	// is then copied from the set, except into a cache whose client has already
+	// got the same timestamp. Damaged files are removed instead: the client
+	// downloads them.
+	Unsettled bool
+
+	step func(done string) // a seam for crash tests; nil otherwise
+}
+
+// Change is what Replace did. Names are relative to the cache's Path.
+type Change struct {
+	Written []string // replaced by verified bytes
+	Removed []string // for the client to fetch anew; or leftovers of crashed clients
+	Aside   []string // the new names of what stood in place of a file
+	Fixed   []string // made readable again
+	Mended  []Damage // the damage that is gone now
+	Updates []Update // roles whose version moved
+}
+
+// Update is one role that was brought forward. Previous is 0 where the cache held
+// none that could be read.
+type Update struct {
+	Role     string
+	Previous int64
+	Version  int64
+}
+
+// Empty says that nothing was done.
+func (c Change) Empty() bool {
+	return len(c.Written)+len(c.Removed)+len(c.Aside)+len(c.Fixed) == 0
+}
+
+// What Replace does not do, and why. Test with errors.Is.
+var (
+	// ErrBusy: a client is at work in the cache; try again later (see [BusyError]).
+	ErrBusy = errors.New("a client is at work in the cache")
+	// ErrAhead: the cache is newer than the set. Its client refreshed it itself.
+	ErrAhead = errors.New("the cache is newer than the last good set")
+	// ErrLegacy: the cache is a LevelDB, which is reported on and never written:
+	// opening it would lock its client out.
+	ErrLegacy = errors.New("a legacy cache is never written")
+	// ErrExpired: the set is past its expiry, and nothing is published from it.
+	ErrExpired = errors.New("the last good set has expired")
+	// ErrForeign: the cache starts from a root that is not of this mirror's chain.
+	ErrForeign = errors.New("the cache does not belong to this mirror's root chain")
+)
+
+// BusyError says when to look at a cache again that is in use now. It is an [ErrBusy].
+type BusyError struct{ RetryAfter time.Duration }
+
+func (e *BusyError) Error() string { return ErrBusy.Error() }
+
+// Is makes errors.Is(err, ErrBusy) true.
+func (e *BusyError) Is(target error) bool { return target == ErrBusy }
+
+// UnusableError is a cache that cannot, or must not, be worked on as it is.
+type UnusableError struct {
+	Path   string
+	Reason string
+	Remedy string // what to type; "" when that is not for us to say
+}
+
+func (e *UnusableError) Error() string { return fmt.Sprintf("%q %s", e.Path, e.Reason) }
+
+// CollisionError is two mirrors whose caches are one and the same directory. The
+// clients overwrite each other there; neither mirror is managed in it.
+type CollisionError struct {
+	Dir  string   // the directory's name
+	URLs []string // the mirrors
+}
+
+func (e *CollisionError) Error() string {
+	return fmt.Sprintf("mirrors %q share the cache directory %q: neither is managed there", e.URLs, e.Dir)
 }

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// openBase opens a client's cache root. The base may be a symbolic link only where
+// both the link and what it leads to are our own: whoever can turn a link chooses
+// where we write.
+func openBase(base string) (*os.Root, error) {
+	info, err := os.Lstat(base)
+	if err != nil {
+		return nil, unusable(base, err)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, err := filepath.EvalSymlinks(base)
+		if err != nil {
+			return nil, unusable(base, err)
+		}
+		there, err := os.Lstat(target)
+		if err != nil {
+			return nil, unusable(base, err)
+		}
+		if uidOf(info) != os.Geteuid() || uidOf(there) != os.Geteuid() {
+			return nil, &UnusableError{Path: base, Reason: fmt.Sprintf(
+				"is a symbolic link of %s to %q of %s; a link is followed only among the files of one user",
+				userName(uidOf(info)), target, userName(uidOf(there)))}
+		}
+		base = target
+	}
+	return open(base)
+}
+
+// openIn opens the directory name of a base that is open already.
+func openIn(base *os.Root, c Cache) (*os.Root, error) {
+	name := filepath.Base(c.Path)
+	info, err := base.Lstat(name)
+	if err != nil {
+		return nil, unusable(c.Path, err)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return nil, &UnusableError{Path: c.Path,
+			Reason: "is a symbolic link, and is not followed",
+			Remedy: "replace the link by a directory of its own: rm " + quote(c.Path)}
+	}
+	dir, err := base.OpenRoot(name)
+	if err != nil {
+		return nil, unusable(c.Path, err)
+	}
+	opened, err := dir.Stat(".")
+	if err == nil && !os.SameFile(info, opened) {
+		err = &BusyError{RetryAfter: retrySoon}
+	}
+	if err == nil {
+		err = suited(c.Path, opened)
+	}
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+// open opens the directory at path, which must be ours and no link. The identity is
+// compared afterwards: os.OpenRoot would follow a link put there in between.
+func open(path string) (*os.Root, error) {
+	safe, err := openDir(path)
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	defer safe.Close()
+	info, err := safe.Stat()
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	if err := suited(path, info); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	opened, err := root.Stat(".")
+	if err == nil && !os.SameFile(info, opened) {
+		err = &UnusableError{Path: path, Reason: "was exchanged while it was being opened"}
+	}
+	if err != nil {
+		root.Close()
+		return nil, unusable(path, err)
+	}
+	return root, nil
+}
+
+// suited says whether a directory is one we may work in: ours, ours alone to write,
+// and writable.
+func suited(path string, info fs.FileInfo) error {
+	if owner := uidOf(info); owner != os.Geteuid() {
+		return foreignOwner(path, owner)
+	}
+	if info.Mode().Perm()&0o002 != 0 {
+		return &UnusableError{Path: path,
+			Reason: fmt.Sprintf("can be written by every user of this host (mode %04o): what is in it can be anyone's", info.Mode().Perm()),
+			Remedy: "chmod go-w " + quote(path)}
+	}
+	err := unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	if errors.Is(err, unix.EROFS) {
+		return &UnusableError{Path: path, Reason: "lies on a file system that is mounted read-only"}
+	}
+	return unusable(path, err)
+}
+
+func foreignOwner(path string, owner int) error {
+	me := userName(os.Geteuid())
+	e := &UnusableError{Path: path, Reason: fmt.Sprintf("belongs to %s, not to %s", userName(owner), me)}
+	if os.Geteuid() == 0 {
+		e.Remedy = fmt.Sprintf("sudo -u %s tufkeeper caches --mend", quote(userName(owner)))
+	} else {
+		e.Remedy = fmt.Sprintf("sudo chown -R %s %s", quote(me), quote(path))
+	}
+	return e
+}
+
+// unusable turns the error of opening path into one that says what to type.
+func unusable(path string, err error) error {
+	var known *UnusableError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known), errors.Is(err, ErrBusy):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return &UnusableError{Path: path, Reason: "does not exist"}
+	case errors.Is(err, syscall.ENOTDIR):
+		return &UnusableError{Path: path, Reason: "is not a directory"}
+	case errors.Is(err, syscall.ELOOP):
+		return &UnusableError{Path: path, Reason: "is a symbolic link that leads nowhere"}
+	case errors.Is(err, fs.ErrPermission):
+		info, statErr := os.Lstat(path)
+		if statErr != nil {
+			return &UnusableError{Path: path, Reason: "cannot be reached: permission denied"}
+		}
+		if owner := uidOf(info); owner != os.Geteuid() {
+			return foreignOwner(path, owner)
+		}
+		return &UnusableError{Path: path,
+			Reason: fmt.Sprintf("cannot be worked in by its owner (mode %04o)", info.Mode().Perm()),
+			Remedy: "chmod u+rwx " + quote(path)}
+	}
+	return &UnusableError{Path: path, Reason: "cannot be opened: " + oneLine(err)}
+}
+
+func ownerOf(path string) string {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return ""
+	}
+	return userName(uidOf(info))
+}
+
+func uidOf(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1 // nobody's: whatever compares it with a user finds a difference
+}
+
+func userName(uid int) string {
+	id := strconv.Itoa(uid)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/durable"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+const (
+	attempts  = 3           // a client that overtakes us is given way to, then left alone
+	retrySoon = time.Second // for a client that was seen at work
+	leftover  = time.Hour   // the age at which a temporary file is nobody's any more
+	filePerm  = 0o644       // as go-tuf writes them
+	checkPerm = 0o600
+)
+
+// errMoved: the cache changed between looking and writing.
+var errMoved = errors.New("the cache changed while it was read")
+
+// Replace brings the cache forward to set and mends it, as far as o allows, by the
+// write protocol: look and judge first; stage every file beside its final name; see
+// that nothing has moved; rename in the order timestamp, snapshot, targets,
+// delegated roles, target files; sync. A crash between any two steps leaves a cache
+// that its client can read. No version is ever lowered, and a cache that is as it
+// should be is not written to.
+//
+// Set is the last good set of this cache's mirror, or nil where there is none; then
+// only what stands in its client's way is removed. After an error, what the Change
+// lists was done. Errors to decide on are [ErrBusy], [ErrAhead], [ErrLegacy],
+// [ErrExpired], [ErrForeign] and [UnusableError].
+func (c Cache) Replace(set *trust.Set, now time.Time, o WriteOptions) (done Change, err error) {
+	if c.Layout == LayoutLegacy {
+		return Change{}, ErrLegacy
+	}
+	if !o.Mend && !o.Publish {
+		return Change{}, nil
+	}
+	err = trust.Guard("writing to "+c.Path, func() error {
+		var err error
+		for range attempts {
+			if err = c.replace(set, now, o, &done); !errors.Is(err, errMoved) {
+				return err
+			}
+		}
+		return &BusyError{RetryAfter: max(o.Quiet, retrySoon)}
+	})
+	return done, err
+}
+
+// replace is one attempt.
+func (c Cache) replace(set *trust.Set, now time.Time, o WriteOptions, done *Change) error {
+	l, err := c.lookAt(set, now)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	steps, why := l.plan(o)
+	if len(steps) == 0 {
+		return errors.Join(why, l.sweep(done))
+	}
+	if wait := l.quietFor(o.Quiet); wait > 0 && done.Empty() {
+		return &BusyError{RetryAfter: wait}
+	}
+	if again, err := l.fixFirst(steps, done); again || err != nil {
+		return errors.Join(err, errIf(again, errMoved))
+	}
+	if err := l.carryOut(steps, o, done); err != nil {
+		return err
+	}
+	return l.sweep(done)
+}
+
+func errIf(is bool, err error) error {
+	if is {
+		return err
+	}
+	return nil
+}
+
+// quietFor is how long a client must still be left alone.
+func (l *look) quietFor(quiet time.Duration) time.Duration {
+	var last time.Time
+	latest := func(info fs.FileInfo) {
+		if info != nil && info.ModTime().After(last) {
+			last = info.ModTime()
+		}
+	}
+	for _, f := range l.all() {
+		latest(f.info)
+	}
+	latest(l.targets.info)
+	latest(l.dirInfo)
+	if l.dir != nil {
+		if info, err := l.dir.Stat("."); err == nil {
+			latest(info)
+		}
+	}
+	age := l.now.Sub(last)
+	if age < -clockSlack {
+		return 0 // a date far in the future is a wrong clock, not a client at work
+	}
+	return quiet - age
+}
+
+// fixFirst makes unreadable files readable; what is in them is judged by another look.
+func (l *look) fixFirst(steps []step, done *Change) (again bool, err error) {
+	for _, s := range steps {
+		if s.act != fix {
+			continue
+		}
+		if err := l.dir.Chmod(s.f.name, filePerm); err != nil {
+			return again, fmt.Errorf("making %q readable: %w", s.f.name, err)
+		}
+		again = true
+		done.Fixed = append(done.Fixed, s.f.name)
+		done.Mended = append(done.Mended, s.f.damage)
+	}
+	return again, nil
+}
+
+// carryOut does what was planned. Nothing has changed after errMoved.
+func (l *look) carryOut(steps []step, o WriteOptions, done *Change) (err error) {
+	staged := make([]*durable.Staged, len(steps))
+	defer func() {
+		for _, s := range staged {
+			if s != nil {
+				err = errors.Join(err, s.Discard())
+			}
+		}
+	}()
+	for i, s := range steps {
+		if s.act != write {
+			continue
+		}
+		dir, name, perm := l.place(s.f)
+		if staged[i], err = durable.Stage(dir, name, s.data, perm); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return errMoved // the directory went away: cosign initialize makes a new one
+			}
+			return unusable(l.cache.Path, err)
+		}
+	}
+	o.at("staged")
+	if !l.unmoved() {
+		return errMoved
+	}
+	for i, s := range steps {
+		if s.f == &l.checked { // last, and only of what would survive a power cut
+			if err := l.sync(steps[:i]); err != nil {
+				return err
+			}
+		}
+		if err := l.take(s, staged[i], done); err != nil {
+			return err
+		}
+		o.at(s.f.name)
+	}
+	return l.sync(steps)
+}
+
+// at is the seam for crash tests.
+func (o WriteOptions) at(done string) {
+	if o.step != nil {
+		o.step(done)
+	}
+}
+
+// place is where a file lies, and with which mode.
+func (l *look) place(f *file) (*os.Root, string, fs.FileMode) {
+	if f == &l.checked {
+		return l.base, filepath.Base(f.name), checkPerm
+	}
+	return l.dir, f.name, filePerm
+}
+
+// unmoved says whether everything is still as it was judged.
+func (l *look) unmoved() bool {
+	if l.dir != nil {
+		there, err := l.base.Lstat(filepath.Base(l.cache.Path))
+		here, err2 := l.dir.Stat(".")
+		if err != nil || err2 != nil || !os.SameFile(there, here) {
+			return false
+		}
+	}
+	for _, f := range l.all() {
+		dir, name, _ := l.place(f)
+		info, err := dir.Lstat(name)
+		if err != nil {
+			info = nil
+		}
+		if !same(f.info, info) {
+			return false
+		}
+	}
+	return true
+}
+
+// take takes one step.
+func (l *look) take(s step, staged *durable.Staged, done *Change) error {
+	switch s.act {
+	case setAside:
+		aside, err := l.moveAside(s.f.name)
+		if err != nil {
+			return fmt.Errorf("moving %q aside: %w", s.f.name, err)
+		}
+		done.Aside = append(done.Aside, aside)
+	case remove:
+		if err := l.dir.Remove(s.f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing %q: %w", s.f.name, err)
+		}
+		done.Removed = append(done.Removed, s.f.name)
+	case write:
+		if err := staged.Commit(); err != nil {
+			return err
+		}
+		done.Written = append(done.Written, s.f.name)
+		if ours, ok := l.version(s.f.role); ok && ours != s.f.held.Version {
+			done.Updates = append(done.Updates, Update{Role: s.f.role, Previous: s.f.held.Version, Version: ours})
+		}
+	case fix:
+		return nil // done before, see fixFirst
+	}
+	done.mended(s)
+	return nil
+}
+
+func (l *look) version(role string) (int64, bool) {
+	if l.set == nil || role == "" {
+		return 0, false
+	}
+	r, ok := l.set.Role(role)
+	return r.Version, ok
+}
+
+// mended notes damage that is gone, once for a file that took two steps.
+func (c *Change) mended(s step) {
+	d := s.f.damage
+	if s.act == setAside && d.What == "" {
+		d = Damage{File: s.f.name, What: "not a directory"}
+	}
+	for _, known := range c.Mended {
+		if known.File == d.File {
+			return
+		}
+	}
+	if d.What != "" {
+		c.Mended = append(c.Mended, d)
+	}
+}
+
+// moveAside gives what stands at name a name of its own and returns it. "." is the
+// mirror's directory itself.
+func (l *look) moveAside(name string) (string, error) {
+	dir, prefix := l.dir, ""
+	if name == "." {
+		dir, name, prefix = l.base, filepath.Base(l.cache.Path), "../"
+	}
+	aside := name + ".broken-" + l.now.UTC().Format("20060102T150405Z")
+	for n := 2; ; n++ {
+		if _, err := dir.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+			break
+		} else if err != nil || n > 99 {
+			return "", fmt.Errorf("finding a free name: %w", errors.Join(err, fs.ErrExist))
+		}
+		aside = fmt.Sprintf("%s.broken-%s-%d", name, l.now.UTC().Format("20060102T150405Z"), n)
+	}
+	return prefix + aside, dir.Rename(name, aside)
+}
+
+// sync makes what was done survive a power cut.
+func (l *look) sync(steps []step) error {
+	var dir, targets, base bool
+	for _, s := range steps {
+		switch {
+		case s.f == &l.checked, s.f.name == ".":
+			base = true
+		case strings.HasPrefix(s.f.name, targetsDir+"/"):
+			targets = true
+		default:
+			dir = true
+		}
+	}
+	var errs []error
+	if dir {
+		errs = append(errs, durable.SyncDir(l.dir, "."))
+	}
+	if targets {
+		errs = append(errs, durable.SyncDir(l.dir, targetsDir))
+	}
+	if base {
+		errs = append(errs, durable.SyncDir(l.base, "."))
+	}
+	return errors.Join(errs...)
+}
+
+// sweep removes what crashed writers left: our own temporary files, and go-tuf's,
+// which no client ever removes (measured).
+func (l *look) sweep(done *Change) error {
+	if l.dir == nil {
+		return nil
+	}
+	errs := []error{
+		durable.Sweep(l.base, ".", leftover, l.now),
+		durable.Sweep(l.dir, ".", leftover, l.now),
+	}
+	if l.targets.kind == directory {
+		errs = append(errs, durable.Sweep(l.dir, targetsDir, leftover, l.now))
+	}
+	names, _, err := entries(l.dir)
+	errs = append(errs, err)
+	for _, name := range names {
+		if !strings.HasPrefix(name, "tuf_tmp") {
+			continue
+		}
+		info, err := l.dir.Lstat(name)
+		if err != nil || !info.Mode().IsRegular() || l.now.Sub(info.ModTime()) <= leftover {
+			continue // gone, not a file, or perhaps of a client at work
+		}
+		if err := l.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("removing %q: %w", name, err))
+			continue
+		}
+		done.Removed = append(done.Removed, name)
+	}
+	return errors.Join(errs...)
+}
