@@ -135,7 +135,7 @@ type WriteOptions struct {
 // Change is what Replace did. Names are relative to the cache's Path.
 type Change struct {
 	Written []string // replaced by verified bytes
-	Removed []string // for the client to fetch anew; or leftovers of crashed clients
+	Removed []string // for the client to fetch anew, and what crashed clients left
 	Aside   []string // the new names of what stood in place of a file
 	Fixed   []string // made readable again
 	Mended  []Damage // the damage that is gone now
@@ -146,6 +146,7 @@ type Change struct {
 // none that could be read.
 type Update struct {
 	Role     string
+	File     string // that holds it, as in Written
 	Previous int64
 	Version  int64
 }

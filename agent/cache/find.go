@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
 )
 
 const (
@@ -222,4 +221,3 @@ func readRemote(base *os.Root) remote {
 	}
 	return remote{url: content.Mirror}
 }
-

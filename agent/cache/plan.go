@@ -14,10 +14,10 @@ import (
 type act int
 
 const (
-	write act = iota // verified bytes by rename, whatever file or link is there
-	setAside         // rename what stands there to a name of its own
-	remove           // for the client to download anew
-	fix              // make a file of ours readable again
+	write    act = iota // verified bytes by rename, whatever file or link is there
+	setAside            // rename what stands there to a name of its own
+	remove              // for the client to download anew
+	fix                 // make a file of ours readable again
 )
 
 // step is one act of a plan. A plan lists steps in the order of the write protocol.

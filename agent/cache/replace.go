@@ -224,7 +224,7 @@ func (l *look) take(s step, staged *durable.Staged, done *Change) error {
 		}
 		done.Written = append(done.Written, s.f.name)
 		if ours, ok := l.version(s.f.role); ok && ours != s.f.held.Version {
-			done.Updates = append(done.Updates, Update{Role: s.f.role, Previous: s.f.held.Version, Version: ours})
+			done.Updates = append(done.Updates, Update{Role: s.f.role, File: s.f.name, Previous: s.f.held.Version, Version: ours})
 		}
 	case fix:
 		return nil // done before, see fixFirst
@@ -330,6 +330,7 @@ func (l *look) sweep(done *Change) error {
 			continue
 		}
 		done.Removed = append(done.Removed, name)
+		done.Mended = append(done.Mended, Damage{File: name, What: "left by a client that did not end well", Heals: false})
 	}
 	return errors.Join(errs...)
 }

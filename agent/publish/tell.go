@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+)
+
+// reason is why a cache was not brought forward.
+func (o Outcome) reason() string {
+	if o.Err != nil {
+		return o.Err.Error()
+	}
+	return o.Skipped
+}
+
+// expected takes the errors out that only say why a cache is left as it is.
+func expected(err error) error {
+	for _, known := range []error{cache.ErrBusy, cache.ErrAhead, cache.ErrLegacy, cache.ErrExpired, cache.ErrForeign} {
+		if errors.Is(err, known) {
+			return nil
+		}
+	}
+	return err
+}
+
+// tell logs what happened to one cache: at info what was changed, at warn what went
+// wrong, once, and at debug the rest.
+func (p *Publisher) tell(out Outcome) {
+	log := p.o.Log.With("mirror", out.Cache.Mirror, "path", out.Cache.Path)
+	for _, d := range out.Change.Mended {
+		log.Info(evMended, "file", d.File, "what", d.What, "took", out.Took)
+	}
+	told := make([]string, 0, len(out.Change.Updates))
+	for _, u := range out.Change.Updates {
+		told = append(told, u.File)
+		log.Info(evPublished, "role", u.Role, "version", u.Version, "previous", u.Previous, "took", out.Took)
+	}
+	for _, file := range out.Change.Written {
+		repaired := slices.ContainsFunc(out.Change.Mended, func(d cache.Damage) bool { return d.File == file })
+		if !repaired && !slices.Contains(told, file) {
+			log.Info(evPublished, "file", file, "took", out.Took)
+		}
+	}
+	switch {
+	case out.Err != nil && p.failed[out.Cache.Path] != out.Err.Error():
+		log.Warn(evSkipped, "error", out.Err)
+		p.failed[out.Cache.Path] = out.Err.Error()
+	case out.Err != nil, out.Skipped != "":
+		log.Debug(evSkipped, "next", out.RetryAfter, "error", out.reason())
+	}
+	if out.Err == nil {
+		delete(p.failed, out.Cache.Path)
+	}
+}
