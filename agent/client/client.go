@@ -1,3 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package client finds the Sigstore clients installed on this host and tells
+// what they can read.
+//
+// A client is known by what is compiled into it: the versions of its TUF
+// libraries, the functions that prove a TUF client, the root documents it
+// embeds. No file is ever executed, and none is trusted: parsers run under
+// recover and within bounds, and a file that lies can only be misjudged itself.
+// What each library version can is data, in compat.json, with its evidence.
+// Whether a client fits a repository is decided in package health.
 package client
 
 import (
