@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package health
 
 import (
@@ -24,6 +26,8 @@ type Facts struct {
 	ConfigError string
 	// StateError is why the state directory cannot be written; "" when it can.
 	StateError string
+	// AlertError is why alerts wait for a sink that did not take them; "" when none wait.
+	AlertError string
 }
 
 // ClockFacts compares this host's clock with what is known of time.
@@ -62,6 +66,8 @@ type MirrorFacts struct {
 	LastSuccess time.Time
 	LastError   string // "" after a success
 	Kind        FailureKind
+	// Rollback is what was offered and refused, where Kind is FailRollback; else zero.
+	Rollback    Rollback
 	Failures    int // in a row
 	NextAttempt time.Time
 	Interval    time.Duration // between refreshes
@@ -69,10 +75,23 @@ type MirrorFacts struct {
 	Damaged []string
 }
 
+// Rollback names metadata that was refused for being older than what is trusted.
+type Rollback struct {
+	Role             string // "" when there was none
+	Trusted, Offered int64  // versions
+}
+
 // CacheFacts is one cache as it was found.
 type CacheFacts struct {
 	Cache      cache.Cache
 	Inspection cache.Inspection
+	// System says that the cache lies outside every home: only there is damage critical.
+	System bool
+	// Policy is what the operator lets us do with it: "mend", "publish", "report"
+	// or "ignore" (no finding at all); "" is not known, and judged like "mend".
+	Policy string
+	// Failed is why the last attempt to write it failed; "" when it did not.
+	Failed string
 }
 
 // ClientFacts is one installed client.

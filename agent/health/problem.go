@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package health
 
 import "time"
@@ -10,6 +12,19 @@ const (
 	Warning  Severity = "warning"
 	Critical Severity = "critical"
 )
+
+// Worse says whether s is worse than o.
+func (s Severity) Worse(o Severity) bool { return s.rank() > o.rank() }
+
+func (s Severity) rank() int {
+	switch s {
+	case Critical:
+		return 2
+	case Warning:
+		return 1
+	}
+	return 0
+}
 
 // Subject is what a problem is about. Kind is "mirror", "cache", "client",
 // "agent" or "config"; ID is a mirror's name or a path.
@@ -28,7 +43,10 @@ type Finding struct {
 	Detail  string
 	Summary string // one line, quoted already where it holds text from outside
 	Remedy  string // what to type
-	// Fields are key/value pairs for the log, with STYLE's keys ("cosign", "required", "path" …).
+	// Hold is how long the condition must last before it is raised, and be gone
+	// before it is cleared. Judge takes it from the catalogue.
+	Hold time.Duration
+	// Fields are key/value pairs for the log ("cosign", "required", "path" …).
 	Fields []any
 }
 
@@ -42,4 +60,22 @@ type Problem struct {
 	Remedy   string    `json:"remedy"`
 	Detail   string    `json:"detail,omitempty"`
 	Fields   []any     `json:"-"`
+}
+
+// Problems turns findings into problems at once, without holding any back: for a
+// single look, which has no yesterday to compare with. Worst first.
+func Problems(now time.Time, findings []Finding) []Problem {
+	problems := make([]Problem, 0, len(findings))
+	for _, f := range findings {
+		problems = append(problems, f.problem(now))
+	}
+	sortProblems(problems)
+	return problems
+}
+
+func (f Finding) problem(since time.Time) Problem {
+	return Problem{
+		Code: f.Code, Severity: f.Severity, Since: since.UTC(), Subject: f.Subject,
+		Summary: f.Summary, Remedy: f.Remedy, Detail: f.Detail, Fields: f.Fields,
+	}
 }

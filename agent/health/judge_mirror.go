@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// topLevel are the roles whose expiry is judged.
+var topLevel = [...]string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets}
+
+// knownKeyTypes are the key types that a TUF client of Sigstore is known to read
+// (measured: go-tuf v0.x and v2).
+var knownKeyTypes = [...]string{"ecdsa", "ecdsa-sha2-nistp256", "ed25519", "rsa"}
+
+func (j *judge) mirror(m MirrorFacts) {
+	subject := Subject{Kind: "mirror", ID: m.Name}
+	base := values{
+		"mirror": Plain(m.Name), "url": Plain(m.URL),
+		"probe":    Plain(strings.TrimRight(m.URL, "/") + "/timestamp.json"),
+		"failures": times(m.Failures), "since": j.since(m), "error": Line(m.LastError),
+	}
+	fields := []any{"mirror", m.Name}
+	add := func(f finding) {
+		f.subject, f.fields = subject, append(slices.Clone(fields), f.fields...)
+		for k, v := range base {
+			if _, set := f.values[k]; !set && f.values != nil {
+				f.values[k] = v
+			}
+		}
+		if f.values == nil {
+			f.values = base
+		}
+		// Nothing on this host depends on a preview: what is wrong with it can wait.
+		if m.Preview {
+			f.severity = Warning
+		}
+		j.add(f)
+	}
+	j.failure(m, add)
+	if len(m.Damaged) > 0 {
+		what := Line(m.Damaged[0])
+		if n := len(m.Damaged) - 1; n > 0 {
+			what += fmt.Sprintf(" (and %d more)", n)
+		}
+		add(finding{code: StoreDamaged, severity: Warning, detail: "set aside", values: values{"error": what}})
+	}
+	j.expiry(m, add)
+	j.keyTypes(m, add)
+}
+
+// failure finds the one condition that names why refreshing fails. One cause
+// gives one problem: what follows from it shows as expiry, when it does.
+func (j *judge) failure(m MirrorFacts, add func(finding)) {
+	if m.LastError == "" && m.Kind == FailNone {
+		if silent := j.silence(m); silent > 0 {
+			add(finding{code: RefreshFailing, severity: Warning, values: values{
+				"failures": "nothing is known to fail", "error": "no refresh has finished",
+			}})
+		}
+		return
+	}
+	// Without a last good set there is nothing to fall back on.
+	grave := Warning
+	if m.Set == nil {
+		grave = Critical
+	}
+	f := finding{severity: grave, fields: []any{"kind", string(m.Kind), "error", Line(m.LastError)}}
+	switch m.Kind {
+	case FailUnreachable:
+		f.code = MirrorUnreachable
+	case FailInconsistent:
+		if m.Failures < j.limits.Inconsistent {
+			return
+		}
+		f.code = MirrorInconsistent
+	case FailMisconfigured:
+		f.code = MirrorMisconfigured
+	case FailRollback:
+		f.code, f.severity = RollbackRefused, Warning
+		if m.Failures > 1 {
+			f.severity = Critical
+		}
+		f.values = values{"offered": "metadata", "trusted": "what is trusted: " + Line(m.LastError)}
+		if r := m.Rollback; r.Role != "" {
+			f.values = values{
+				"offered": fmt.Sprintf("%s %d", Plain(r.Role), r.Offered),
+				"trusted": fmt.Sprintf("%s %d, which is trusted", Plain(r.Role), r.Trusted),
+			}
+			f.fields = append(f.fields, "role", r.Role, "version", r.Offered, "previous", r.Trusted)
+		}
+	case FailKeyType:
+		f.code, f.severity = AgentOutdated, Critical
+	case FailClock:
+		return // clock-skewed says it, once for all mirrors
+	case FailStore:
+		f.code, f.severity = StoreDamaged, Critical
+	case FailSignature:
+		// Another repository's root, or an attack: never healed by trying again.
+		f.code, f.severity = RefreshFailing, Warning
+		if m.Failures > 1 || m.Set == nil {
+			f.severity = Critical
+		}
+		f.remedy = "check that the mirror's URL and its initial root belong to the same repository; if they do, treat the mirror as compromised and tell whoever runs " + Plain(m.URL)
+	case FailExpired:
+		f.code = RefreshFailing
+		f.remedy = "timedatectl status; if the clock is right, ask whoever runs " + Plain(m.URL) + " to sign it again"
+	default:
+		f.code = RefreshFailing
+	}
+	add(f)
+}
+
+// silence is how long a mirror has gone without a success beyond what is
+// allowed; zero when it has not.
+func (j *judge) silence(m MirrorFacts) time.Duration {
+	if m.LastSuccess.IsZero() || j.clockBack() {
+		return 0
+	}
+	return max(0, j.facts.At.Sub(m.LastSuccess)-max(j.limits.Silence, 3*m.Interval))
+}
+
+func (j *judge) since(m MirrorFacts) string {
+	if m.LastSuccess.IsZero() {
+		return "no success yet"
+	}
+	return "last success " + Span(j.facts.At.Sub(m.LastSuccess)) + " ago"
+}
+
+// expiry judges the time left to each role, unless the clock cannot be believed.
+func (j *judge) expiry(m MirrorFacts, add func(finding)) {
+	if m.Set == nil || j.clockBack() {
+		return
+	}
+	why := "the mirror offers nothing newer"
+	if m.LastError != "" {
+		why = "refreshing fails"
+	}
+	for _, name := range topLevel {
+		role, ok := m.Set.Role(name)
+		if !ok {
+			continue
+		}
+		left, limit := role.Expires.Sub(j.facts.At), j.limits.Thresholds[name]
+		f := finding{detail: name, values: values{
+			"role": name, "version": fmt.Sprint(role.Version), "left": Span(left), "expires": Instant(role.Expires), "why": why,
+		}, fields: []any{"role", name, "version", role.Version, "expires", role.Expires.UTC().Format(time.RFC3339)}}
+		switch {
+		case role.Expired(j.facts.At):
+			f.code, f.severity = MetadataExpired, Critical
+		case left <= limit.Critical:
+			f.code, f.severity = MetadataExpiring, Critical
+		case left <= limit.Warning:
+			f.code, f.severity = MetadataExpiring, Warning
+		default:
+			continue
+		}
+		add(f)
+	}
+}
+
+// keyTypes finds key types in the newest root that no client is known to read.
+func (j *judge) keyTypes(m MirrorFacts, add func(finding)) {
+	if m.Set == nil {
+		return
+	}
+	roots := m.Set.Requirements().Roots
+	if len(roots) == 0 {
+		return
+	}
+	newest, unknown := roots[len(roots)-1], []string{}
+	for _, k := range newest.Keys {
+		if !slices.Contains(knownKeyTypes[:], k.KeyType) && !slices.Contains(unknown, Plain(k.KeyType)) {
+			unknown = append(unknown, Plain(k.KeyType))
+		}
+	}
+	if len(unknown) == 0 {
+		return
+	}
+	slices.Sort(unknown)
+	add(finding{code: KeyTypeUnknown, severity: Critical, values: values{
+		"version": fmt.Sprint(newest.Version), "keytype": strings.Join(unknown, ", "),
+	}})
+}
+
+// cacheDirName is the directory name that sigstore-go gives a mirror; "" for none.
+func cacheDirName(url string) string {
+	if url == "" {
+		return ""
+	}
+	return cache.DirName(url)
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// maxLine bounds one line of text that may hold something from outside, in runes.
+const maxLine = 600
+
+// Plain returns text from outside in a form that is safe to print: as it is when
+// every rune of it is printable, and quoted as Go would otherwise (control
+// characters, invalid UTF-8, characters that reverse the direction of writing).
+func Plain(s string) string {
+	if s == "" {
+		return `""`
+	}
+	if strings.TrimSpace(s) == s && printable(s) {
+		return s
+	}
+	return strconv.Quote(s)
+}
+
+// Line makes one safe, bounded line of a text that is quoted already where it
+// holds something from outside: whatever is still not printable is escaped.
+func Line(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }), " ")
+	if !printable(s) {
+		s = strings.ReplaceAll(strings.Trim(strconv.Quote(s), `"`), `\"`, `"`)
+	}
+	if utf8.RuneCountInString(s) > maxLine {
+		s = string([]rune(s)[:maxLine-1]) + "…"
+	}
+	return s
+}
+
+func printable(s string) bool {
+	for i, r := range s {
+		if !strconv.IsPrint(r) {
+			return false
+		}
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
+				return false // not UTF-8
+			}
+		}
+	}
+	return true
+}
+
+// Span says how long d is, in the two largest units that matter to a person:
+// "45 s", "12 min", "3 h 48 min", "6 d 3 h", "197 d", "9 y 41 d". It rounds
+// down, so that nobody is promised more time than there is; the sign is dropped.
+func Span(d time.Duration) string {
+	const (
+		day  = 24 * time.Hour
+		year = 365 * day
+	)
+	if d < 0 {
+		d = -d
+	}
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < day:
+		return units(d/time.Hour, "h", d%time.Hour/time.Minute, "min")
+	case d < 14*day:
+		return units(d/day, "d", d%day/time.Hour, "h")
+	case d < 2*year:
+		return fmt.Sprintf("%d d", d/day)
+	}
+	return units(d/year, "y", d%year/day, "d")
+}
+
+func units(n time.Duration, unit string, rest time.Duration, small string) string {
+	if rest == 0 {
+		return fmt.Sprintf("%d %s", n, unit)
+	}
+	return fmt.Sprintf("%d %s %d %s", n, unit, rest, small)
+}
+
+// Instant writes t as a person reads it, to the minute, in UTC.
+func Instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package status tells how this host is.
+//
+// There is one report, built from the facts, the verdicts and the problems of
+// one look. It is written as a file, read back, and rendered as text and as the
+// line that a monitoring system expects; all of them say the same, because they
+// are made from the same value. The JSON form is a contract: docs/status.md.
+// Text from outside is quoted in every rendering, and kept as it is in the JSON.
+// What is a problem is decided in package health.
+package status
+
+import (
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// Schema is the version of the JSON form.
+const Schema = 1
+
+// Report is everything that is told of this host. A slice is never nil in one
+// that Build or Read returned.
+type Report struct {
+	Schema    int       `json:"schema"`
+	Generated time.Time `json:"generated"`
+	Host      string    `json:"host,omitempty"`
+	Version   string    `json:"version"` // of tufkeeper
+	// IntervalSeconds is the longest time between two refreshes of a mirror: a
+	// report older than three of it is not believed.
+	IntervalSeconds int64 `json:"interval_seconds"`
+	// Agent is nil when no agent made this report: somebody looked.
+	Agent    *Agent           `json:"agent"`
+	Mirrors  []Mirror         `json:"mirrors"`
+	Caches   []Cache          `json:"caches"`
+	Clients  []Client         `json:"clients"`
+	Problems []health.Problem `json:"problems"` // worst first
+	// Unseen says what could not be looked at.
+	Unseen []string `json:"unseen"`
+}
+
+// Mirror is one configured mirror.
+type Mirror struct {
+	Name        string     `json:"name"`
+	URL         string     `json:"url"`
+	Preview     bool       `json:"preview"`
+	LastAttempt *time.Time `json:"last_attempt"` // nil: never
+	LastSuccess *time.Time `json:"last_success"` // nil: never
+	LastError   *string    `json:"last_error"`   // nil: none
+	// FailureKind says what kind of error it was: "unreachable", "rollback" …
+	FailureKind health.FailureKind `json:"failure_kind,omitempty"`
+	NextAttempt *time.Time         `json:"next_attempt"` // nil: not planned
+	Failures    int                `json:"failures"`     // in a row
+	// Roles holds root, timestamp, snapshot and targets of the last good set;
+	// empty before the first.
+	Roles map[string]Role `json:"roles"`
+}
+
+// Role is one role of a mirror.
+type Role struct {
+	Version int64     `json:"version"`
+	Expires time.Time `json:"expires"`
+}
+
+// Cache is one client's cache.
+type Cache struct {
+	Path        string `json:"path"`
+	Owner       string `json:"owner"`
+	Layout      string `json:"layout"`
+	Mirror      string `json:"mirror"` // "" for none of ours
+	State       string `json:"state"`
+	Detail      string `json:"detail"`
+	Consequence string `json:"consequence,omitempty"`
+	Remedy      string `json:"remedy,omitempty"`
+}
+
+// Client is one client and the verdicts on it.
+type Client struct {
+	client.Client
+	System     bool               `json:"system"`
+	Verdict    health.Verdict     `json:"verdict"` // the worst of the judgements
+	Judgements []health.Judgement `json:"judgements"`
+}
+
+// Agent is the process that made a report.
+type Agent struct {
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+}
+
+// About is what a report says beside the facts.
+type About struct {
+	Version string // of tufkeeper
+	Host    string // "" is left out
+	Started time.Time
+	PID     int // 0: no agent, somebody looked
+}
+
+// Build makes the report of one look, generated at f.At.
+func Build(f health.Facts, judged []health.ClientJudgement, problems []health.Problem, about About) Report {
+	r := Report{
+		Schema: Schema, Generated: f.At.UTC().Truncate(time.Second), Host: about.Host, Version: about.Version,
+		Problems: problems, Unseen: f.Unseen,
+	}
+	if about.PID != 0 {
+		r.Agent = &Agent{PID: about.PID, Started: about.Started.UTC().Truncate(time.Second)}
+	}
+	for _, m := range f.Mirrors {
+		r.Mirrors = append(r.Mirrors, mirror(m))
+		r.IntervalSeconds = max(r.IntervalSeconds, int64(m.Interval/time.Second))
+	}
+	for _, c := range f.Caches {
+		r.Caches = append(r.Caches, Cache{
+			Path: c.Cache.Path, Owner: c.Cache.Owner, Layout: string(c.Cache.Layout), Mirror: c.Cache.Mirror,
+			State: string(c.Inspection.State), Detail: c.Inspection.Detail,
+			Consequence: c.Inspection.Consequence, Remedy: c.Inspection.Remedy,
+		})
+	}
+	r.Clients = BuildClients(judged)
+	return r.whole()
+}
+
+// BuildClients makes the clients part of a report alone.
+func BuildClients(judged []health.ClientJudgement) []Client {
+	clients := make([]Client, 0, len(judged))
+	for _, j := range judged {
+		clients = append(clients, Client{
+			Client: j.Client, System: j.System, Verdict: health.Worst(j.Judgements), Judgements: j.Judgements,
+		}.whole())
+	}
+	return clients
+}
+
+func mirror(m health.MirrorFacts) Mirror {
+	out := Mirror{
+		Name: m.Name, URL: m.URL, Preview: m.Preview, FailureKind: m.Kind, Failures: m.Failures, Roles: map[string]Role{},
+		LastAttempt: instant(m.LastAttempt), LastSuccess: instant(m.LastSuccess), NextAttempt: instant(m.NextAttempt),
+	}
+	if m.LastError != "" {
+		out.LastError = &m.LastError
+	}
+	if m.Set == nil {
+		return out
+	}
+	for _, name := range roleNames {
+		if role, ok := m.Set.Role(name); ok {
+			out.Roles[name] = Role{role.Version, role.Expires.UTC()}
+		}
+	}
+	return out
+}
+
+// roleNames are the roles of a mirror that are told, in the order of reading.
+var roleNames = [...]string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+// whole makes lists of what is absent, so that the JSON has no null in the place
+// of a list.
+func (r Report) whole() Report {
+	r.Mirrors, r.Caches, r.Clients = list(r.Mirrors), list(r.Caches), list(r.Clients)
+	r.Problems, r.Unseen = list(r.Problems), list(r.Unseen)
+	for i := range r.Mirrors {
+		if r.Mirrors[i].Roles == nil {
+			r.Mirrors[i].Roles = map[string]Role{}
+		}
+	}
+	for i := range r.Clients {
+		r.Clients[i] = r.Clients[i].whole()
+	}
+	return r
+}
+
+func (c Client) whole() Client {
+	if c.Libraries == nil {
+		c.Libraries = map[string]string{}
+	}
+	c.EmbeddedRoots, c.Notes, c.Judgements = list(c.EmbeddedRoots), list(c.Notes), list(c.Judgements)
+	if len(c.Judgements) > 0 {
+		js := make([]health.Judgement, len(c.Judgements))
+		for i, j := range c.Judgements {
+			j.Reasons = list(j.Reasons)
+			js[i] = j
+		}
+		c.Judgements = js
+	}
+	return c
+}
+
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
