@@ -18,9 +18,10 @@ import (
 const evRetried = "request retried"
 
 // Fetch gets the file at path below origin: one of Origins, or another base URL
-// that New would take. The two are joined as they are, so path must already be
-// escaped as a URL path. The whole body is returned, at most limit bytes, or an
-// error and no body.
+// that New would take. The two are joined as they are: what is escaped in path
+// stays so, and what no URL can hold is escaped, but "?", "#" and "%" must come
+// escaped. The whole body is returned, at most limit bytes, or an error and no
+// body.
 func (m *Mirror) Fetch(ctx context.Context, origin, path string, limit int64) ([]byte, error) {
 	return m.fetch(ctx, origin, path, limit, false)
 }
@@ -46,7 +47,7 @@ func (m *Mirror) fetch(ctx context.Context, origin, name string, limit int64, fo
 		}
 		return data, nil
 	}
-	full, err := url.Parse(base + name)
+	full, err := url.Parse(base + escapeRest(name))
 	if err != nil {
 		return nil, fmt.Errorf("asking for file %q: its name is not a URL path", cut(name))
 	}
@@ -69,6 +70,21 @@ func checkName(name string) error {
 		return fmt.Errorf("asking for file %q: its name is not a path below the mirror", cut(name))
 	}
 	return nil
+}
+
+// escapeRest escapes what a URL's path cannot hold, and nothing else: net/url
+// would decode and encode the whole path anew, "%2F" included, were one such
+// byte left.
+func escapeRest(name string) string {
+	var b strings.Builder
+	for _, c := range []byte(name) {
+		if c > ' ' && c < 0x7f && !strings.ContainsRune("\"<>\\^`{|}", rune(c)) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 func (m *Mirror) getWithRetries(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
@@ -110,22 +126,18 @@ func worthRetrying(err error) bool {
 	return Unreachable(err)
 }
 
-// wait is what passes before the next attempt: what the server asked for, else
-// an exponential back-off with jitter, so that a fleet that failed together does
+// wait is what passes before the next attempt: what the server asked for, or an
+// exponential back-off; with jitter, so that a fleet that failed together does
 // not return together; never outside [RetryMin, RetryMax].
 func (m *Mirror) wait(attempt int, err error) time.Duration {
+	least, most := m.o.RetryMin, m.o.RetryMax
 	var status *StatusError
 	if errors.As(err, &status) && status.RetryAfter > 0 {
-		return min(max(status.RetryAfter, m.o.RetryMin), m.o.RetryMax)
+		return min(max(min(status.RetryAfter, most), least)+rand.N(least), most)
 	}
-	backoff := m.o.RetryMin
-	for range attempt - 1 {
-		if backoff >= m.o.RetryMax/2 {
-			backoff = m.o.RetryMax
-			break
-		}
-		backoff *= 2
+	ceiling := least
+	for range attempt {
+		ceiling = min(2*ceiling, most)
 	}
-	// Between this step and the next: [backoff, 2·backoff), within the bounds.
-	return min(backoff+rand.N(backoff), m.o.RetryMax)
+	return least + rand.N(ceiling-least+1)
 }

@@ -16,6 +16,15 @@ import (
 // time, since it may be replaced as a whole. os.Root keeps every name and every
 // symbolic link inside it.
 func (m *Mirror) readFile(dir, name string, limit int64) ([]byte, error) {
+	data, err := m.readBelow(dir, name, limit)
+	var named *fs.PathError
+	if errors.As(err, &named) && !Unreachable(err) {
+		err = named.Err // the caller names the file, quoted
+	}
+	return data, err
+}
+
+func (m *Mirror) readBelow(dir, name string, limit int64) ([]byte, error) {
 	name, err := url.PathUnescape(name) // as a web server would
 	if err != nil {
 		return nil, fmt.Errorf("its name is not a URL path")

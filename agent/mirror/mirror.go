@@ -99,7 +99,7 @@ type Stats struct {
 func New(o Options, log hclog.Logger) (*Mirror, error) {
 	m, err := build(o, log)
 	if err != nil {
-		return nil, fmt.Errorf("setting up mirror %s: %w", o.Name, err)
+		return nil, fmt.Errorf("setting up mirror %q: %w", o.Name, err)
 	}
 	return m, nil
 }
@@ -188,6 +188,8 @@ func (m *Mirror) parseBase(raw string) (string, *url.URL, error) {
 		return "", nil, fmt.Errorf("URL of host %q holds a user name or password: put them into a headers file", u.Host)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#"):
 		return "", nil, fmt.Errorf("URL %q holds a query or fragment: a base URL ends with its path", redact(u))
+	case !strings.HasSuffix(raw, u.EscapedPath()):
+		return "", nil, fmt.Errorf("URL %q holds characters that must be escaped", redact(u))
 	case u.Scheme == "file":
 		if u.Host != "" && !strings.EqualFold(u.Host, "localhost") {
 			return "", nil, fmt.Errorf("file URL %q names a host: write file:///path", redact(u))
