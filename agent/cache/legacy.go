@@ -3,11 +3,145 @@
 package cache
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
-func (c Cache) inspectLegacy(_ *trust.Set, _ time.Time) Inspection {
-	return Inspection{State: Foreign, Detail: "a LevelDB cache"}
+// inspectLegacy looks at the LevelDB cache of cosign up to 2.5.0 and gitsign. Its
+// client starts from the cached root, and does not ask its mirror for anything while
+// the cached timestamp has not expired (measured).
+func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
+	base, err := openBase(c.Base)
+	if err != nil {
+		return cannotLook(err)
+	}
+	defer base.Close()
+	held, err := readLevelDB(base, legacyName)
+	var u *UnusableError
+	switch {
+	case errors.As(err, &u):
+		return cannotLook(err)
+	case errors.Is(err, ErrBusy):
+		return Inspection{State: Foreign, Detail: "a legacy cache that its client is writing to: not judged"}
+	case err != nil:
+		return c.legacyDamage(Damage{File: legacyName, What: oneLine(err)})
+	case len(held) == 0:
+		return Inspection{State: Foreign, Detail: "a legacy cache that holds nothing: its client starts from its embedded root"}
+	}
+	return c.judgeLegacy(base, held, set, now)
+}
+
+func (c Cache) legacyDamage(all ...Damage) Inspection {
+	path := filepath.Join(c.Base, legacyName)
+	return Inspection{
+		State:       Damaged,
+		Detail:      "a legacy cache; " + tell(all),
+		Consequence: "cosign up to 2.5.0 and gitsign fail on every run",
+		Remedy:      fmt.Sprintf("mv %s %s, then cosign initialize", quote(path), quote(path+".broken")),
+		Damage:      all,
+	}
+}
+
+func (c Cache) judgeLegacy(base *os.Root, held map[string][]byte, set *trust.Set, now time.Time) Inspection {
+	in := Inspection{Versions: map[string]int64{}}
+	var damage []Damage
+	var behind, ahead bool
+	for _, role := range []string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets} {
+		data, ok := held[role]
+		if !ok {
+			continue
+		}
+		peek, err := trust.Peek(role, data)
+		if err != nil {
+			damage = append(damage, Damage{File: legacyName, What: role + ": " + malformed(data)})
+			continue
+		}
+		in.Versions[role] = peek.Version
+		switch role {
+		case trust.Root:
+			sum := sha256.Sum256(data)
+			in.Root, in.RootVersion, in.RootSHA256 = data, peek.Version, hex.EncodeToString(sum[:])
+		case trust.Timestamp:
+			in.TimestampExpires = peek.Expires
+		}
+		if set != nil {
+			ours, _ := set.Role(role)
+			behind = behind || peek.Version < ours.Version
+			ahead = ahead || peek.Version > ours.Version
+		}
+	}
+	if len(damage) == 0 {
+		damage = legacyTargets(base, set, in.Versions[trust.Targets])
+	}
+	if len(damage) > 0 {
+		found := c.legacyDamage(damage...)
+		found.Versions, found.TimestampExpires = in.Versions, in.TimestampExpires
+		found.Root, found.RootVersion, found.RootSHA256 = in.Root, in.RootVersion, in.RootSHA256
+		return found
+	}
+	until := in.TimestampExpires.UTC().Format(time.RFC3339)
+	versions := fmt.Sprintf("a legacy cache with root %d, timestamp %d", in.RootVersion, in.Versions[trust.Timestamp])
+	switch {
+	case in.TimestampExpires.IsZero() || now.After(in.TimestampExpires):
+		in.State = Expired
+		in.Detail = fmt.Sprintf("%s, expired %s", versions, until)
+		in.Consequence = "its client asks its mirror on its next run, and keeps working only if it can read what is published now"
+	case set == nil:
+		in.State, in.Detail = Foreign, versions+"; not compared"
+	case !legacyOurs(held, set):
+		in.State, in.Detail = Foreign, versions+", not signed by this mirror's root"
+	case ahead:
+		in.State, in.Detail = Ahead, versions+", newer than the last good set"
+	case behind:
+		in.State, in.Detail = Behind, versions+", older than the last good set"
+		in.Consequence = "its client does not look for anything newer before " + until
+	default:
+		in.State, in.Detail = Fresh, versions
+	}
+	return in
+}
+
+// legacyOurs says whether the cached timestamp is signed by a root of the set's chain.
+func legacyOurs(held map[string][]byte, set *trust.Set) bool {
+	if _, err := set.Check(trust.Timestamp, held[trust.Timestamp]); err == nil {
+		return true
+	}
+	_, err := set.CheckFormer(trust.Timestamp, held[trust.Timestamp])
+	return err == nil
+}
+
+// legacyTargets judges the target files, which the client checks on every run and
+// does not download again while its timestamp is valid (measured). They can only be
+// compared where the cache has the same targets as the set.
+func legacyTargets(base *os.Root, set *trust.Set, version int64) (damage []Damage) {
+	if set == nil {
+		return nil
+	}
+	if ours, _ := set.Role(trust.Targets); ours.Version != version {
+		return nil
+	}
+	for _, t := range set.Targets() {
+		name := plainName(url.PathEscape(t.Path))
+		if name == "" || t.Role != trust.Targets {
+			continue
+		}
+		name = filepath.Join(targetsDir, name)
+		f := readFile(base, name, min(t.Length, trust.MaxTargetFile))
+		switch {
+		case f.kind == absent, f.kind == regular && t.Verify(f.data) == nil:
+		case f.kind == regular, f.kind == tooLarge:
+			damage = append(damage, Damage{File: name, What: "not what its metadata lists"})
+		default:
+			damage = append(damage, Damage{File: name, What: f.kind.String()})
+		}
+	}
+	return damage
 }

@@ -3,10 +3,8 @@
 package cache
 
 import (
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -188,7 +186,7 @@ func newestRoot(set *trust.Set) []byte {
 // lookAtRole judges one role other than root.
 func (l *look) lookAtRole(role string, ours []byte) file {
 	f := file{name: url.PathEscape(role) + ".json", role: role, ours: ours}
-	f.seen = readFile(l.dir, f.name, limitOf(role))
+	f.seen = readFile(l.dir, f.name, trust.MaxSize(role))
 	if f.kind == absent {
 		return f
 	}
@@ -208,10 +206,16 @@ func (l *look) lookAtRole(role string, ours []byte) file {
 	}
 	known, _ := l.set.Role(role)
 	_, err = l.set.Check(role, f.data)
+	var shapeless *trust.MalformedError
 	switch {
-	case held.Version > known.Version, err != nil && l.root.grade == newer:
-		// Perhaps signed by keys of a root we have not seen yet: not ours to judge.
-		f.grade = newer
+	case err != nil && l.root.grade == newer:
+		f.grade = newer // perhaps signed by keys of a root we have not seen yet
+	case errors.As(err, &shapeless):
+		f.breaks(malformed(f.data), false)
+	case err != nil && l.signedBefore(role, f.data):
+		f.grade = older // its client discards it, whatever its version (spec 5.3.11)
+	case held.Version > known.Version:
+		f.grade = newer // not ours to judge, even where the signature is not known here
 	case err != nil && l.anchored() && l.root.grade == alien:
 		f.grade = alien
 	case err != nil:
@@ -224,15 +228,10 @@ func (l *look) lookAtRole(role string, ours []byte) file {
 	return f
 }
 
-func limitOf(role string) int64 {
-	switch role {
-	case trust.Timestamp:
-		return trust.MaxTimestamp
-	case trust.Snapshot:
-		return trust.MaxSnapshot
-	default:
-		return trust.MaxTargets
-	}
+// signedBefore says whether data is left over from before the keys changed.
+func (l *look) signedBefore(role string, data []byte) bool {
+	_, err := l.set.CheckFormer(role, data)
+	return err == nil
 }
 
 // lookAtTargets judges the target files that the set lists and the cache holds.
@@ -248,7 +247,7 @@ func (l *look) lookAtTargets() {
 		switch {
 		case f.kind == absent:
 			continue
-		case f.kind == tooLarge, f.kind == regular && !matches(f.data, t):
+		case f.kind == tooLarge, f.kind == regular && t.Verify(f.data) != nil:
 			f.grade = older // another release's, or damaged: its client fetches it anew either way
 			if role, held := l.versionOf(t.Role); held == role {
 				f.breaks("not what its metadata lists", true)
@@ -272,31 +271,6 @@ func (l *look) versionOf(role string) (ours, held int64) {
 		}
 	}
 	return r.Version, 0
-}
-
-func matches(data []byte, t trust.Target) bool {
-	if int64(len(data)) != t.Length {
-		return false
-	}
-	known := false
-	for algorithm, want := range t.Hashes {
-		var got string
-		switch algorithm {
-		case "sha256":
-			sum := sha256.Sum256(data)
-			got = hex.EncodeToString(sum[:])
-		case "sha512":
-			sum := sha512.Sum512(data)
-			got = hex.EncodeToString(sum[:])
-		default:
-			continue
-		}
-		if got != want {
-			return false
-		}
-		known = true
-	}
-	return known
 }
 
 // lookAtChecked judges <mirror>.json. Garbage in it means "never" to its client and
