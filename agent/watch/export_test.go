@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Notifier and the rest let the tests put limits and overflows where the
+// kernel would, without lowering anything for the whole system.
+type Notifier = notifier
+
+func Open() (Notifier, error) { return openInotify() }
+
+func NewWith(o Options, open func() (Notifier, error)) *Watcher { return newWatcher(o, open) }
+
+// Real is the kernel's notifier, to be wrapped.
+type Real struct{ *fsnotify.Watcher }
+
+// Debounce runs a debouncer alone.
+func Debounce(ctx context.Context, wait time.Duration, out chan<- Change) (in chan<- Change, run func()) {
+	d := newDebouncer(wait, out)
+	return d.in, func() { d.run(ctx) }
+}
