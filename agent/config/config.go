@@ -118,10 +118,10 @@ type Policy string
 
 // The policies, from most to least.
 const (
-	Mend    Policy = "mend"    // bring it forward, and repair what is damaged
-	Publish Policy = "publish" // bring it forward; damage is reported
-	Report  Policy = "report"  // look and report, never write
-	Ignore  Policy = "ignore"  // do not even look
+	PolicyMend    Policy = "mend"    // bring it forward, and repair what is damaged
+	PolicyPublish Policy = "publish" // bring it forward; damage is reported
+	PolicyReport  Policy = "report"  // look and report, never write
+	PolicyIgnore  Policy = "ignore"  // do not even look
 )
 
 // Clients says where Sigstore clients are looked for. None is ever executed.

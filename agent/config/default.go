@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -19,6 +20,9 @@ type Env struct {
 	RuntimeDir string // XDG_RUNTIME_DIR
 	TUFRoot    string // TUF_ROOT: where cosign keeps its cache instead of ~/.sigstore/root
 	Root       bool   // started by the system's administrator: system paths, strict files
+
+	// The directories that systemd gives a service; they go before the others.
+	StateDirectory, RuntimeDirectory, ConfigurationDirectory string
 
 	// CheckCron says what is wrong with a cron expression; nil accepts any.
 	CheckCron func(expression string) error
@@ -33,6 +37,9 @@ func OSEnv() Env {
 			home = absolute(u.HomeDir)
 		}
 	}
+	if home == "/" { // what users without a home have
+		home = ""
+	}
 	return Env{
 		Home:       home,
 		ConfigHome: firstOf(absolute(os.Getenv("XDG_CONFIG_HOME")), under(home, ".config")),
@@ -40,13 +47,27 @@ func OSEnv() Env {
 		RuntimeDir: absolute(os.Getenv("XDG_RUNTIME_DIR")),
 		TUFRoot:    absolute(os.Getenv("TUF_ROOT")),
 		Root:       os.Geteuid() == 0,
+
+		StateDirectory:         fromSystemd("STATE_DIRECTORY"),
+		RuntimeDirectory:       fromSystemd("RUNTIME_DIRECTORY"),
+		ConfigurationDirectory: fromSystemd("CONFIGURATION_DIRECTORY"),
 	}
+}
+
+// fromSystemd reads a variable that may list several directories; the first is
+// the service's own.
+func fromSystemd(name string) string {
+	first, _, _ := strings.Cut(os.Getenv(name), ":")
+	return absolute(first)
 }
 
 // DefaultPath is where Load looks when it is given no path; "" when a user has
 // no home.
 func DefaultPath(env Env) string {
-	if env.Root {
+	switch {
+	case env.ConfigurationDirectory != "":
+		return under(env.ConfigurationDirectory, "config.hcl")
+	case env.Root:
 		return "/etc/tufkeeper/config.hcl"
 	}
 	return under(env.ConfigHome, "tufkeeper/config.hcl")
@@ -68,7 +89,7 @@ func Default(env Env) Config {
 		},
 		Caches: Caches{
 			Paths:    defaultCaches(env),
-			Policy:   Mend,
+			Policy:   PolicyMend,
 			Debounce: 2 * time.Second,
 			Quiet:    2 * time.Second,
 			Scan:     5 * time.Minute,
@@ -113,7 +134,10 @@ func defaultMirror(name string) Mirror {
 }
 
 func defaultStateDir(env Env) string {
-	if env.Root {
+	switch {
+	case env.StateDirectory != "":
+		return env.StateDirectory
+	case env.Root:
 		return "/var/lib/tufkeeper"
 	}
 	return under(env.StateHome, "tufkeeper")
@@ -123,6 +147,8 @@ func defaultStateDir(env Env) string {
 // directory to put it in.
 func defaultStatusFile(env Env, stateDir string) string {
 	switch {
+	case env.RuntimeDirectory != "":
+		return under(env.RuntimeDirectory, "status.json")
 	case env.Root:
 		return "/run/tufkeeper/status.json"
 	case env.RuntimeDir != "":

@@ -266,7 +266,9 @@ func (r reader) caches(c *Caches) []setting {
 
 func (r reader) rule(c *CacheRule) []setting { return []setting{policy(&c.Policy)} }
 
-func policy(p *Policy) setting { return words("policy", p, Mend, Publish, Report, Ignore) }
+func policy(p *Policy) setting {
+	return words("policy", p, PolicyMend, PolicyPublish, PolicyReport, PolicyIgnore)
+}
 
 func (r reader) clients(c *Clients) []setting {
 	return []setting{
