@@ -25,11 +25,11 @@ test: ## every test that needs no root and no long build, with the race detector
 check: fmt-check vet lint test ## what CI asks of every commit
 
 .PHONY: vet
-vet:
+vet: ## go vet, the end-to-end tests included
 	go vet -tags e2e ./...
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT)
+lint: $(GOLANGCI_LINT) ## the linters of .golangci.yml
 	$(GOLANGCI_LINT) run ./...
 
 .PHONY: fmt
@@ -71,9 +71,13 @@ e2e-full: build ## the same, and more cosign releases judged and run
 # The public TUF conformance suite, from your checkout of it:
 #   make conformance SUITE=../tuf-conformance
 .PHONY: conformance
-conformance: build
+conformance: build ## the public TUF conformance suite: SUITE=<its checkout>
 	@test -n "$(SUITE)" || { echo "usage: make conformance SUITE=<checkout of theupdateframework/tuf-conformance>"; exit 2; }
 	cd $(SUITE) && python3 -m pytest tuf_conformance --entrypoint "$(CURDIR)/bin/tuf-client"
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: clean
 clean: ## what builds and tests left in the tree
