@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -81,6 +82,9 @@ type Mirror struct {
 	client  *http.Client
 	log     hclog.Logger
 	turn    chan struct{} // one request in flight
+	// certificateAsked says that the server of the request in flight wanted a
+	// client certificate, and there is none: TLS 1.3 tells only by hanging up.
+	certificateAsked atomic.Bool
 
 	mu    sync.Mutex
 	stats Stats
@@ -130,7 +134,7 @@ func build(o Options, log hclog.Logger) (*Mirror, error) {
 	m.headers = headers
 	transport := o.Transport
 	if transport == nil {
-		if transport, err = newTransport(o); err != nil {
+		if transport, err = newTransport(o, func() { m.certificateAsked.Store(true) }); err != nil {
 			return nil, err
 		}
 	}

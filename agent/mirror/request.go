@@ -40,6 +40,7 @@ func (m *Mirror) get(ctx context.Context, u *url.URL, limit int64) ([]byte, erro
 	watch := startWatchdog(cancel)
 	defer watch.stop()
 
+	m.certificateAsked.Store(false)
 	req, err := http.NewRequestWithContext(reqCtx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
@@ -52,7 +53,7 @@ func (m *Mirror) get(ctx context.Context, u *url.URL, limit int64) ([]byte, erro
 
 	resp, err := m.client.Do(req)
 	if err != nil {
-		return nil, classify(ctx, reqCtx, u, err)
+		return nil, m.classify(ctx, reqCtx, u, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing was written
 	watch.progress(minProgress)
@@ -67,7 +68,7 @@ func (m *Mirror) get(ctx context.Context, u *url.URL, limit int64) ([]byte, erro
 		if errors.Is(err, ErrTooLarge) || errors.As(err, &page) {
 			return nil, err
 		}
-		return nil, classify(ctx, reqCtx, u, err)
+		return nil, m.classify(ctx, reqCtx, u, err)
 	}
 	return data, nil
 }
@@ -112,7 +113,7 @@ func readBody(resp *http.Response, watch *watchdog, limit int64, wantJSON bool) 
 }
 
 // classify turns what the HTTP client says into one of our errors.
-func classify(ctx, reqCtx context.Context, u *url.URL, err error) error {
+func (m *Mirror) classify(ctx, reqCtx context.Context, u *url.URL, err error) error {
 	var redirect *RedirectError
 	if errors.As(err, &redirect) {
 		return redirect
@@ -129,6 +130,9 @@ func classify(ctx, reqCtx context.Context, u *url.URL, err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err // its text repeats the method and the URL
+	}
+	if m.certificateAsked.Load() {
+		err = fmt.Errorf("%w (the server asked for a client certificate, and none is configured)", err)
 	}
 	return &UnreachableError{URL: redact(u), Err: err, final: badCertificate(err)}
 }

@@ -99,7 +99,7 @@ func TestTLS(t *testing.T) {
 		{name: "a certificate that is not valid yet", edit: func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }, want: "not yet valid: current time"},
 		{name: "a certificate for another name", edit: func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"x\x1b.example"} }, want: "127.0.0.1"},
 		{name: "TLS 1.1", config: func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, want: "protocol version", retried: true},
-		{name: "a client certificate that we do not have", config: func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }, want: "certificate required", retried: true},
+		{name: "a client certificate that we do not have", config: func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }, want: "asked for a client certificate, and none is configured", retried: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := certify(t, c.edit)

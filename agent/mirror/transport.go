@@ -22,8 +22,10 @@ const maxHeaderBytes = 64 << 10
 
 // newTransport makes the mirror's own transport: nothing is shared with
 // http.DefaultTransport, and nothing is taken from the environment unasked.
-func newTransport(o Options) (http.RoundTripper, error) {
-	tlsConfig, err := newTLS(o)
+// certificateAsked is called when a server wants a client certificate and there
+// is none.
+func newTransport(o Options, certificateAsked func()) (http.RoundTripper, error) {
+	tlsConfig, err := newTLS(o, certificateAsked)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +47,7 @@ func newTransport(o Options) (http.RoundTripper, error) {
 	}, nil
 }
 
-func newTLS(o Options) (*tls.Config, error) {
+func newTLS(o Options, certificateAsked func()) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
@@ -62,6 +64,10 @@ func newTLS(o Options) (*tls.Config, error) {
 		c.RootCAs = pool
 	}
 	if o.ClientCertFile == "" && o.ClientKeyFile == "" {
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			certificateAsked()
+			return &tls.Certificate{}, nil // none; the server decides
+		}
 		return c, nil
 	}
 	load := func() (*tls.Certificate, error) {
