@@ -119,29 +119,13 @@ func (m *Model) assumeLibraries(spec string) (Client, error) {
 	return c, nil
 }
 
-// assumeRoots takes the embedded roots from releases built from the same
-// libraries, where these agree.
+// assumeRoots adds the roots that these versions of the libraries carry.
 func (m *Model) assumeRoots(c *Client) {
-	var like *Release
-	for i, r := range m.Releases {
-		same := true
-		for name, version := range c.Libraries {
-			same = same && r.Libraries[name] == version
-		}
-		if same && len(r.EmbeddedRoots) > 0 {
-			like = &m.Releases[i]
-		}
-	}
-	if like == nil {
-		return
-	}
-	for _, i := range m.Uses(*c) {
-		if v, ok := like.EmbeddedRoots[i]; ok {
-			known, _ := m.publicRootVersion(v)
+	for _, library := range []string{Sigstore, SigstoreGo} {
+		if known, ok := m.libraryRoot(library, c.Libraries[library]); ok {
 			c.EmbeddedRoots = append(c.EmbeddedRoots, EmbeddedRoot{Version: known.Version, Expires: known.Expires, SHA256: known.SHA256})
 		}
 	}
-	c.Notes = append(c.Notes, "embedded roots as in cosign "+like.Version+", which has these libraries")
 }
 
 // assumeLinked tells from library versions what a client of them links.

@@ -119,7 +119,7 @@ func (e *evaluation) effective(name, text string) *semver.Version {
 	case err != nil:
 		e.notes = append(e.notes, fmt.Sprintf("%s has no readable version (%q)", name, text))
 		return nil
-	case v.Major() != l.newest.Major():
+	case v.Major() > l.newest.Major():
 		e.notes = append(e.notes, fmt.Sprintf("%s %s is of a major version that is not known", name, text))
 		return nil
 	case l.newest.LessThan(v):

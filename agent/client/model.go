@@ -30,19 +30,21 @@ var embeddedModel []byte
 type Model struct {
 	Schema int `json:"schema"`
 	// KnownAsOf is the day (2006-01-02) up to which releases and advisories are known.
-	KnownAsOf    string        `json:"known_as_of"`
-	About        string        `json:"about"`
-	Libraries    []Library     `json:"libraries"`
-	HexVerifier  HexVerifier   `json:"hex_verifier"`
-	Capability   []Capability  `json:"capabilities"`
-	Rules        []Rule        `json:"rules"`
-	Clients      []KnownClient `json:"clients"`
-	Roots        []KnownRoot   `json:"roots"`
-	Releases     []Release     `json:"releases"` // of cosign, oldest first
-	Advisories   []Advisory    `json:"advisories"`
-	byCommit     map[string]int
-	byVersion    map[string]int // normalised version -> index into Releases
-	releaseOrder []*semver.Version
+	KnownAsOf   string      `json:"known_as_of"`
+	About       string      `json:"about"`
+	Libraries   []Library   `json:"libraries"`
+	HexVerifier HexVerifier `json:"hex_verifier"`
+	// EmbeddedRoots says which public root each version of a library carries.
+	EmbeddedRoots []LibraryRoot `json:"embedded_roots"`
+	Capability    []Capability  `json:"capabilities"`
+	Rules         []Rule        `json:"rules"`
+	Clients       []KnownClient `json:"clients"`
+	Roots         []KnownRoot   `json:"roots"`
+	Releases      []Release     `json:"releases"` // of cosign, oldest first
+	Advisories    []Advisory    `json:"advisories"`
+	byCommit      map[string]int
+	byVersion     map[string]int // normalised version -> index into Releases
+	releaseOrder  []*semver.Version
 }
 
 // Library is a Go module that makes a binary a TUF client.
@@ -62,6 +64,14 @@ type HexVerifier struct {
 	Text     string                  `json:"text"`
 	Versions map[string]versionRange `json:"versions"`
 	Evidence string                  `json:"evidence"`
+}
+
+// LibraryRoot is the public root that versions of a library carry in themselves.
+type LibraryRoot struct {
+	Library  string       `json:"library"`
+	Versions versionRange `json:"versions"`
+	Root     int64        `json:"root"`
+	Evidence string       `json:"evidence"`
 }
 
 // Capability is something that a client can or cannot do.
@@ -214,6 +224,20 @@ func (m *Model) publicRootVersion(version int64) (KnownRoot, bool) {
 	for _, r := range m.Roots {
 		if r.Version == version {
 			return r, true
+		}
+	}
+	return KnownRoot{}, false
+}
+
+// libraryRoot returns the public root that a version of a library carries.
+func (m *Model) libraryRoot(library, version string) (KnownRoot, bool) {
+	v, err := semver.NewVersion(version)
+	if err != nil {
+		return KnownRoot{}, false
+	}
+	for _, e := range m.EmbeddedRoots {
+		if e.Library == library && e.Versions.holds(v) {
+			return m.publicRootVersion(e.Root)
 		}
 	}
 	return KnownRoot{}, false

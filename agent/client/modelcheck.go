@@ -18,7 +18,7 @@ var (
 		PEMKeys, HexKeys, KeyTypeECDSA, KeyTypeECDSAP256, Ed25519Keys, P384, RSAPSS,
 		SHA256Only, Ed25519Log, TrustedRootDefault,
 	}
-	neededRules = [...]string{"R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R12", "R17", "R18", "R19", "key-type"}
+	neededRules = [...]string{"R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R12", "R17", "R18", "R19", "key-type", "unknown"}
 )
 
 // check holds the table against itself and fills its indexes.
@@ -28,7 +28,7 @@ func (m *Model) check() error {
 		return fmt.Errorf("known_as_of: %w", err)
 	}
 	for _, step := range []func(time.Time) error{
-		m.checkLibraries, m.checkCapabilities, m.checkRules, m.checkClients, m.checkRoots, m.checkReleases, m.checkAdvisories,
+		m.checkLibraries, m.checkCapabilities, m.checkRules, m.checkClients, m.checkRoots, m.checkEmbedded, m.checkReleases, m.checkAdvisories,
 	} {
 		if err := step(asOf); err != nil {
 			return err
@@ -219,6 +219,27 @@ func (m *Model) checkRoots(time.Time) error {
 	return nil
 }
 
+// checkEmbedded refuses a version of a library that carries two roots.
+func (m *Model) checkEmbedded(time.Time) error {
+	for i, e := range m.EmbeddedRoots {
+		if _, ok := m.library(e.Library); !ok || e.Versions.text == "" {
+			return fmt.Errorf("embedded root of %q: not a known library, or no versions", e.Library)
+		}
+		if _, ok := m.publicRootVersion(e.Root); !ok {
+			return fmt.Errorf("embedded root %d of %s is not listed", e.Root, e.Library)
+		}
+		if err := evidence(e.Evidence); err != nil {
+			return fmt.Errorf("embedded root %d of %s: %w", e.Root, e.Library, err)
+		}
+		for _, o := range m.EmbeddedRoots[:i] {
+			if o.Library == e.Library && o.Versions.overlaps(e.Versions) {
+				return fmt.Errorf("%s %s carries both root %d and root %d", e.Library, e.Versions.text, o.Root, e.Root)
+			}
+		}
+	}
+	return nil
+}
+
 func (m *Model) checkReleases(asOf time.Time) error {
 	m.byCommit, m.byVersion = map[string]int{}, map[string]int{}
 	m.releaseOrder = make([]*semver.Version, len(m.Releases))
@@ -278,6 +299,10 @@ func (m *Model) checkRelease(r Release, asOf time.Time) error {
 		}
 		if _, ok := m.publicRootVersion(version); !ok {
 			return fmt.Errorf("embedded root %d is not listed", version)
+		}
+		library := map[Implementation]string{Legacy: Sigstore, V2: SigstoreGo}[impl]
+		if known, ok := m.libraryRoot(library, r.Libraries[library]); ok && r.Client != "cosign" && known.Version != version {
+			return fmt.Errorf("embedded root %d, but its %s carries root %d", version, library, known.Version)
 		}
 	}
 	var needs string

@@ -118,3 +118,11 @@ func (r versionRange) overlaps(o versionRange) bool {
 	return (r.to == nil || o.from == nil || o.from.LessThan(r.to)) &&
 		(o.to == nil || r.from == nil || r.from.LessThan(o.to))
 }
+
+// Older says whether version a comes before version b. It is false when one of
+// them cannot be read.
+func Older(a, b string) bool {
+	va, errA := Upstream(a)
+	vb, errB := Upstream(b)
+	return errA == nil && errB == nil && va.LessThan(vb)
+}

@@ -3,8 +3,11 @@
 package health
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
+	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
@@ -95,4 +98,84 @@ type Repository struct {
 	// Alone says that the one root in Requirements was given by itself: it is
 	// judged as a root that the client must read, without a walk to it.
 	Alone bool
+}
+
+// newest returns the newest root that is known of the repository.
+func (r Repository) newest() (trust.RootForm, bool) {
+	if len(r.Requirements.Roots) == 0 {
+		return trust.RootForm{}, false
+	}
+	return r.Requirements.Roots[len(r.Requirements.Roots)-1], true
+}
+
+// JudgeClient holds what a client can against what a repository requires of it,
+// along the chain of roots that this client walks from where it starts. The rules
+// are those of the compatibility table; a preview is judged on its newest root and
+// its targets only, since nobody starts there yet.
+func JudgeClient(m *client.Model, c client.Client, r Repository) Judgement {
+	j := judgeFit(m, c, r)
+	switch j.Verdict {
+	case Outdated:
+		j.Required = required(m, c, r, j)
+		if r.Preview {
+			j.Verdict = Endangered
+		}
+	case OK:
+		if r.Preview {
+			break // an advisory is no matter of what is coming
+		}
+		if reasons := advisories(m, c); len(reasons) > 0 {
+			j.Verdict, j.Reasons = Vulnerable, reasons
+		}
+	}
+	for i, reason := range j.Reasons {
+		j.Reasons[i].Remedy = remedy(c, reason, j.Required)
+	}
+	return j
+}
+
+// judgeFit judges without regard to advisories: the worst of all the ways in
+// which the client may start and all the TUF clients it uses.
+func judgeFit(m *client.Model, c client.Client, r Repository) Judgement {
+	j := Judgement{Mirror: r.Mirror, Preview: r.Preview, Verdict: OK, Reasons: []Reason{}}
+	uses := m.Uses(c)
+	if len(uses) == 0 {
+		t := trial{m: m, c: c, r: r}
+		if known, ok := m.Release(c.Version); ok && c.Name == cosignName && known.Client == "none" {
+			t.fails("R17", "")
+		} else {
+			t.unclear("unknown", "what this client can read is not known")
+		}
+		return t.into(j)
+	}
+	first := true
+	capabilities := m.Capabilities(c)
+	for _, impl := range uses {
+		for _, s := range starts(m, c, impl, r) {
+			t := trial{m: m, c: c, r: r, impl: impl, can: capabilities, start: s}
+			t.run()
+			if tried := t.into(j); first || tried.Verdict.Worse(j.Verdict) {
+				j, first = tried, false
+			}
+		}
+	}
+	return j
+}
+
+// Notes are the notes on a client, with those that depend on the time: that it
+// cannot do without its mirror, since the root it embeds is expired.
+func Notes(c client.Client, at time.Time) []string {
+	notes := slices.Clone(c.Notes)
+	if len(c.EmbeddedRoots) == 0 || at.IsZero() {
+		return notes
+	}
+	newest := slices.MaxFunc(c.EmbeddedRoots, func(a, b client.EmbeddedRoot) int { return a.Expires.Compare(b.Expires) })
+	if !at.After(newest.Expires) {
+		return notes
+	}
+	what := "it can never use its cache offline"
+	if !c.Linked.TUFv2 {
+		what = "it can work offline only while a cached timestamp is valid"
+	}
+	return append(notes, fmt.Sprintf("needs-network: its embedded root %d expired at %s, so %s", newest.Version, Instant(newest.Expires), what))
 }

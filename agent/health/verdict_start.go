@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// start is a root that a client starts from.
+type start struct {
+	words   string // "embedded root 2"
+	version int64
+	form    *trust.RootForm // nil where only its version is known
+	public  client.KnownRoot
+	alone   bool // no start at all: one root, to be read by itself
+}
+
+func startFrom(m *client.Model, words string, form trust.RootForm) start {
+	public, _ := m.PublicRoot(form.SHA256)
+	return start{words: fmt.Sprintf("%s %d", words, form.Version), version: form.Version, form: &form, public: public}
+}
+
+// starts returns the roots from which that TUF client in c may start against r:
+// its embedded root where it is one of this repository, the roots cached on this
+// host where clients of its kind start from those, and otherwise the initial root.
+func starts(m *client.Model, c client.Client, impl client.Implementation, r Repository) []start {
+	newest, ok := r.newest()
+	switch {
+	case r.StartRoot != nil:
+		return []start{startFrom(m, "given root", *r.StartRoot)}
+	case !ok:
+		return []start{{words: "no root"}}
+	case r.Start == "newest":
+		return []start{startFrom(m, "newest root", newest)}
+	case r.Preview, r.Alone:
+		return []start{{words: fmt.Sprintf("root %d by itself", newest.Version), version: newest.Version, alone: true}}
+	}
+	var all []start
+	embedded, ok := embeddedStart(m, c, impl, r)
+	if ok {
+		all = append(all, embedded)
+	}
+	// With an embedded root of this repository, the v2 client starts from it and
+	// never from its cache; the legacy client prefers what it has cached (measured).
+	if r.Start != "embedded" && (!ok || impl == client.Legacy) {
+		all = append(all, cachedStarts(m, impl, r)...)
+	}
+	if len(all) == 0 {
+		all = append(all, startFrom(m, "initial root", r.Requirements.Roots[0]))
+	}
+	return all
+}
+
+// embeddedStart returns the embedded root that the client starts from, where it
+// is one of this repository's.
+func embeddedStart(m *client.Model, c client.Client, impl client.Implementation, r Repository) (start, bool) {
+	var here []client.EmbeddedRoot
+	for _, e := range c.EmbeddedRoots {
+		if ofRepository(m, e, r) {
+			here = append(here, e)
+		}
+	}
+	if len(here) == 0 {
+		return start{}, false
+	}
+	// Of several, the release says which; else the v2 client's is the newer one,
+	// since the legacy client has been left as it was (measured).
+	slices.SortFunc(here, func(a, b client.EmbeddedRoot) int { return int(a.Version - b.Version) })
+	e := here[0]
+	if impl == client.V2 {
+		e = here[len(here)-1]
+	}
+	if known, ok := m.Release(c.Version); ok && c.Name == cosignName {
+		for _, candidate := range here {
+			if candidate.Version == known.EmbeddedRoots[impl] {
+				e = candidate
+			}
+		}
+	}
+	s := start{words: fmt.Sprintf("embedded root %d", e.Version), version: e.Version}
+	s.public, _ = publicRoot(m, e)
+	if form, err := trust.FormOf(e.Raw); err == nil {
+		s.form = &form
+	} else if s.public.Version != 0 {
+		s.form = &trust.RootForm{Version: s.public.Version, Expires: s.public.Expires, SHA256: s.public.SHA256, Keys: []trust.KeyForm{{
+			Roles: []string{trust.Root}, KeyType: s.public.KeyType, Scheme: s.public.Scheme, Encoding: s.public.Encoding, Curve: s.public.Curve,
+		}}}
+	}
+	return s, true
+}
+
+// ofRepository says whether an embedded root belongs to a repository: it has the
+// same bytes as the root of that version there; or, where that one is not known,
+// both are of the public instance.
+func ofRepository(m *client.Model, e client.EmbeddedRoot, r Repository) bool {
+	public := false
+	for _, root := range r.Requirements.Roots {
+		if root.Version == e.Version {
+			return e.Is(root.SHA256)
+		}
+		_, known := m.PublicRoot(root.SHA256)
+		public = public || known
+	}
+	_, known := publicRoot(m, e)
+	return public && known
+}
+
+func publicRoot(m *client.Model, e client.EmbeddedRoot) (client.KnownRoot, bool) {
+	for _, known := range m.Roots {
+		if e.Is(known.SHA256) {
+			return known, true
+		}
+	}
+	return client.KnownRoot{}, false
+}
+
+// cachedStarts returns the roots in caches from which clients of that kind start.
+func cachedStarts(m *client.Model, impl client.Implementation, r Repository) []start {
+	layout := cache.LayoutSigstoreGo
+	if impl == client.Legacy {
+		layout = cache.LayoutLegacy
+	}
+	var all []start
+	for _, c := range r.Caches {
+		if c.Cache.Layout != layout || impl == client.V2 && c.Cache.Default || len(c.Inspection.Root) == 0 {
+			continue
+		}
+		form, err := trust.FormOf(c.Inspection.Root)
+		if err != nil {
+			continue // damaged: that is a matter of the cache, and reported as one
+		}
+		s := startFrom(m, "cached root", form)
+		s.words += " in " + Plain(c.Cache.Path)
+		all = append(all, s)
+	}
+	return all
+}
