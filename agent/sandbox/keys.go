@@ -24,8 +24,6 @@ const (
 	threshold = 3
 )
 
-const keyTypeP384 = "ecdsa-sha2-nistp384"
-
 // A key is a signing key with the form it takes in metadata. The same signer may
 // stand behind keys of several forms: their ids differ, as theirs did when
 // Sigstore renamed its keytype in root 9.
@@ -41,10 +39,10 @@ func newKey(keyType, scheme string) (*key, error) {
 	var private crypto.PrivateKey
 	var err error
 	hash := crypto.SHA256
-	switch keyType {
-	case metadata.KeyTypeEd25519:
+	switch material(keyType, scheme) {
+	case metadata.KeySchemeEd25519:
 		_, private, err = ed25519.GenerateKey(rand.Reader)
-	case keyTypeP384:
+	case metadata.KeySchemeECDSA_SHA2_P384:
 		private, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 		hash = crypto.SHA384
 	default:
@@ -63,6 +61,17 @@ func newKey(keyType, scheme string) (*key, error) {
 	}
 	k := &key{signer: signer, public: public}
 	return k.as(keyType, scheme)
+}
+
+// strangerKey is the form of a key that signs nothing and that nobody can read.
+func strangerKey(keyType string) (*key, error) {
+	form := &metadata.Key{Type: keyType, Scheme: keyType}
+	form.Value.PublicKey = "c3RyYW5nZXI="
+	id, err := form.ID()
+	if err != nil {
+		return nil, fmt.Errorf("naming a key: %w", err)
+	}
+	return &key{tuf: form, id: id}, nil
 }
 
 // as returns the same key in another form, with the id that follows from it.
@@ -91,18 +100,22 @@ func usualScheme(keyType string) string {
 	switch keyType {
 	case metadata.KeyTypeEd25519:
 		return metadata.KeySchemeEd25519
-	case keyTypeP384:
-		return metadata.KeySchemeECDSA_SHA2_P384
 	case metadata.KeyTypeECDSA_SHA2_P256, metadata.KeyTypeECDSA_SHA2_P256_COMPAT:
 		return metadata.KeySchemeECDSA_SHA2_P256
 	}
 	return keyType
 }
 
-// sameMaterial says whether a key of one type can be written as the other.
-func sameMaterial(a, b string) bool {
-	own := func(t string) bool { return t == metadata.KeyTypeEd25519 || t == keyTypeP384 }
-	return a == b || !own(a) && !own(b)
+// material names the kind of key that stands behind a keytype and scheme: a
+// word that nobody knows is written over a P-256 key.
+func material(keyType, scheme string) string {
+	switch {
+	case keyType == metadata.KeyTypeEd25519:
+		return metadata.KeySchemeEd25519
+	case scheme == metadata.KeySchemeECDSA_SHA2_P384:
+		return metadata.KeySchemeECDSA_SHA2_P384
+	}
+	return metadata.KeySchemeECDSA_SHA2_P256
 }
 
 // newKeys makes all keys anew.

@@ -42,9 +42,12 @@ const (
 type Options struct {
 	// KeyType is the keytype written for every key: "ecdsa" (the default, as
 	// Sigstore since root 9), "ecdsa-sha2-nistp256" (as before, all that go-tuf up
-	// to 0.5 can read), "ed25519", "ecdsa-sha2-nistp384" (a P-384 key), or any other
-	// word: then a P-256 key under a name no client knows.
+	// to 0.5 can read), "ed25519", or any other word: then a P-256 key under a name
+	// no client knows.
 	KeyType string
+	// Scheme is the scheme written for every key; by default the usual one of the
+	// keytype. "ecdsa-sha2-nistp384" with the keytype "ecdsa" makes P-384 keys.
+	Scheme string
 	// Lifetimes of the roles from the moment they are signed; by default
 	// Sigstore's: 7 days, 10 years, 10 years, 197 days.
 	TimestampLife, SnapshotLife, TargetsLife, RootLife time.Duration
@@ -132,11 +135,11 @@ func (r *Repo) build() error {
 		}
 		maps.Copy(r.artifacts, files)
 	}
-	if err := r.newKeys(r.opts.KeyType, ""); err != nil {
+	if err := r.newKeys(r.opts.KeyType, r.opts.Scheme); err != nil {
 		return err
 	}
 	s := r.begin()
-	if err := r.signRoot(&s, nil, r.opts.RootLife); err != nil {
+	if err := r.signRoot(&s, nil, nil, r.opts.RootLife); err != nil {
 		return err
 	}
 	if err := r.signTargets(&s); err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -27,6 +28,9 @@ type Rotation struct {
 	// KeyType and Scheme write every key in another form: the same key where it can
 	// be (as Sigstore's root 9 did), else a new one.
 	KeyType, Scheme string
+	// ExtraKeyType lists one more key of this type in the root role, of a made-up
+	// value, which signs nothing; the threshold stays. It is in this root only.
+	ExtraKeyType string
 	// Online makes a new key for timestamp and snapshot.
 	Online bool
 	// AllRootKeys makes new keys for root and targets.
@@ -48,7 +52,15 @@ func (r *Repo) RotateRoot(o Rotation) error {
 		if life == 0 {
 			life = r.opts.RootLife
 		}
-		if err := r.signRoot(s, offline, life); err != nil {
+		var more []*key
+		if o.ExtraKeyType != "" {
+			stranger, err := strangerKey(o.ExtraKeyType)
+			if err != nil {
+				return err
+			}
+			more = append(more, stranger)
+		}
+		if err := r.signRoot(s, offline, more, life); err != nil {
 			return err
 		}
 		switch {
@@ -69,7 +81,7 @@ func (r *Repo) rotateKeys(o Rotation) error {
 		o.KeyType, scheme = keyType, o.Scheme
 	}
 	if o.KeyType != "" {
-		fresh := !sameMaterial(keyType, o.KeyType)
+		fresh := material(keyType, r.online.tuf.Scheme) != material(o.KeyType, scheme)
 		keyType = o.KeyType
 		if fresh {
 			return r.newKeys(keyType, scheme)
@@ -108,7 +120,9 @@ func (r *Repo) after(life time.Duration) time.Time {
 	return r.opts.Now().UTC().Add(life).Truncate(time.Second)
 }
 
-func (r *Repo) signRoot(s *state, previous []*key, life time.Duration) error {
+// signRoot signs the next root with the keys of the previous one and its own.
+// The keys in more are listed beside them, and sign nothing.
+func (r *Repo) signRoot(s *state, previous, more []*key, life time.Duration) error {
 	r.root++
 	m := metadata.Root(r.after(life))
 	m.Signed.SpecVersion = specVersion
@@ -121,10 +135,11 @@ func (r *Repo) signRoot(s *state, previous []*key, life time.Duration) error {
 		}
 	}
 	give(trust.Root, threshold, r.offline...)
+	give(trust.Root, threshold, more...)
 	give(trust.Targets, threshold, r.offline...)
 	give(trust.Snapshot, 1, r.online)
 	give(trust.Timestamp, 1, r.online)
-	if err := sign(m, append(append([]*key{}, previous...), r.offline...)...); err != nil {
+	if err := sign(m, slices.Concat(previous, r.offline)...); err != nil {
 		return err
 	}
 	return put(s, rootName(r.root), trust.Root, r.root, m)
