@@ -64,12 +64,17 @@ func (p Plan) Validate() error {
 	if p.Cron == "" {
 		return nil
 	}
-	c, err := parse(p.Cron)
+	return CheckCron(p.Cron)
+}
+
+// CheckCron says whether a cron expression can be read, and ever comes due.
+func CheckCron(expression string) error {
+	c, err := parse(expression)
 	if err != nil {
 		return err
 	}
 	if c.Next(time.Unix(0, 0)).IsZero() {
-		return fmt.Errorf("cron expression %q never comes due", p.Cron)
+		return fmt.Errorf("cron expression %q never comes due", expression)
 	}
 	return nil
 }

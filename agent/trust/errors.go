@@ -5,6 +5,8 @@ package trust
 import (
 	"fmt"
 	"runtime/debug"
+	"strings"
+	"unicode"
 )
 
 // A MalformedError says why bytes cannot be metadata of a role, whoever signed
@@ -19,8 +21,9 @@ func (e *MalformedError) Error() string {
 }
 
 // An UnknownKeyError says that a role cannot be verified because one of its keys
-// is of a kind this build cannot read. The metadata that names the key was
-// verified, so the remedy is a newer build: what is published is not at fault.
+// is of a kind this build cannot read. What names the key is trusted: either it was
+// verified, and a newer build is needed, or it is the initial root itself, and a
+// newer initial root may do (the first four of Sigstore hold keys in an old form).
 type UnknownKeyError struct {
 	Role    string // the role that the key signs for
 	KeyType string
@@ -56,6 +59,26 @@ func Guard(what string, f func() error) (err error) {
 	}()
 	return f()
 }
+
+// printable makes the text of a library's error safe to print: it may hold names
+// from metadata. The error itself stays in the chain.
+func printable(err error) error {
+	const most = 1000
+	text := err.Error()
+	safe := len(text) <= most && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+	if safe {
+		return err
+	}
+	return &quotedError{text: fmt.Sprintf("%.*q", most, text), err: err}
+}
+
+type quotedError struct {
+	text string
+	err  error
+}
+
+func (e *quotedError) Error() string { return e.text }
+func (e *quotedError) Unwrap() error { return e.err }
 
 // quote makes a name from outside safe to print, and short enough for a line.
 func quote(s string) string {

@@ -21,8 +21,11 @@ type Requirements struct {
 type RootForm struct {
 	Version int64
 	Expires time.Time
-	SHA256  string // lower-case hex of the raw bytes: tells whether two chains are the same
-	Keys    []KeyForm
+	// SHA256 is the lower-case hex digest of the raw bytes without white space around
+	// them: it tells whether two chains are the same. The root that sigstore-go
+	// embeds ends with a newline that the published one does not have (measured).
+	SHA256 string
+	Keys   []KeyForm
 	// OnlineKeys identifies the keys and thresholds of timestamp and snapshot;
 	// equal strings mean equal keys.
 	OnlineKeys         string

@@ -39,7 +39,7 @@ func FormOf(data []byte) (RootForm, error) {
 }
 
 func formOf(data []byte, root *metadata.RootType) RootForm {
-	sum := digest(data)
+	sum := rootDigest(data)
 	form := RootForm{
 		Version:            root.Version,
 		Expires:            root.Expires,
@@ -165,6 +165,9 @@ func logKeyTypes(trustedRoot []byte) ([]string, error) {
 	}
 	types := []string{}
 	for _, l := range slices.Concat(root.Tlogs, root.Ctlogs) {
+		if l.PublicKey.KeyDetails == "" {
+			l.PublicKey.KeyDetails = "PUBLIC_KEY_DETAILS_UNSPECIFIED" // protobuf leaves out a zero
+		}
 		types = append(types, l.PublicKey.KeyDetails)
 	}
 	slices.Sort(types)

@@ -83,9 +83,10 @@ func (s *Set) Target(path string) (Target, bool) {
 	return s.targets[i], true
 }
 
-// RootVersion says which root of the verified chain has exactly these bytes.
+// RootVersion says which root of the verified chain has exactly these bytes, white
+// space around them aside.
 func (s *Set) RootVersion(data []byte) (int64, bool) {
-	v, ok := s.roots[digest(data)]
+	v, ok := s.roots[rootDigest(data)]
 	return v, ok
 }
 
@@ -96,8 +97,8 @@ func (s *Set) Requirements() Requirements { return s.required }
 // Check says whether data is metadata of role, signed as this set's root (or, for a
 // delegated role, one of its delegators) demands. Version and expiry are returned,
 // not judged: what a cache holds may rightly be older or newer than the set. A root
-// must be signed by the set's root and by itself, so an older one fails: see
-// RootVersion.
+// must be signed by the set's root and by itself; whether it is of this chain, older
+// ones included, is for RootVersion to say.
 func (s *Set) Check(role string, data []byte) (Role, error) {
 	var found Role
 	err := step("checking "+quote(role), role, data, func() (err error) {

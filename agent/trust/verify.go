@@ -3,6 +3,7 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -49,13 +50,13 @@ func verify(f Files, at time.Time) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{files: f, at: at, workflow: w, roots: map[[32]byte]int64{}}
-	s.roots[digest(f.Initial)] = w.trusted.Root.Signed.Version
+	s.roots[rootDigest(f.Initial)] = w.trusted.Root.Signed.Version
 	for _, data := range f.Roots {
 		s.former = append(s.former, w.trusted.Root)
 		if err := w.UpdateRoot(data); err != nil {
 			return nil, fmt.Errorf("after root %d: %w", w.trusted.Root.Signed.Version, err)
 		}
-		s.roots[digest(data)] = w.trusted.Root.Signed.Version
+		s.roots[rootDigest(data)] = w.trusted.Root.Signed.Version
 	}
 	if err := w.UpdateTimestamp(f.Timestamp); err != nil {
 		return nil, err
@@ -134,7 +135,9 @@ func (t Target) Verify(data []byte) error {
 	return nil
 }
 
-func digest(data []byte) [32]byte { return sha256.Sum256(data) }
+// rootDigest tells one root from another. White space around it does not count:
+// copies of one root differ in a newline at the end.
+func rootDigest(data []byte) [32]byte { return sha256.Sum256(bytes.Trim(data, " \t\r\n")) }
 
 // id is a digest over all bytes, each framed by its name and length.
 func (f Files) id() string {

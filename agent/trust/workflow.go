@@ -168,7 +168,7 @@ func step(what, role string, data []byte, f func() error) error {
 	if err == nil || errors.As(err, &panicked) { // which says what by itself
 		return err
 	}
-	return fmt.Errorf("%s: %w", what, err)
+	return fmt.Errorf("%s: %w", what, printable(err))
 }
 
 // explainTop names the key to blame, if that is why a top-level role of the trusted
