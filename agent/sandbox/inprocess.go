@@ -4,7 +4,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -106,11 +105,14 @@ func (e *exchange) run(h http.Handler, req *http.Request) {
 			}
 			close(e.started)
 		})
-		if aborted || e.length >= 0 && e.written < e.length {
+		switch err := req.Context().Err(); {
+		case err != nil: // the handler may have seen this before the pipe did
+			e.body.CloseWithError(err)
+		case aborted || e.length >= 0 && e.written < e.length:
 			e.body.CloseWithError(io.ErrUnexpectedEOF)
-			return
+		default:
+			e.body.Close() //nolint:errcheck // never fails
 		}
-		e.body.Close() //nolint:errcheck // never fails
 	}()
 	h.ServeHTTP(e, req)
 }
@@ -149,5 +151,5 @@ type body struct {
 
 func (b body) Close() error {
 	b.cancel()
-	return errors.Join(b.PipeReader.Close())
+	return b.PipeReader.Close()
 }
