@@ -175,6 +175,8 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 		return "cosign fails on every run: this file is what it starts from", remedy
 	case d.File == l.checked.name && d.What == symlink.String():
 		return "its client writes through the link", ""
+	case d.File == l.checked.name && d.What == tooLarge.String():
+		return "its client reads all of it into memory", ""
 	case d.File == l.checked.name:
 		return "gh does not look for anything newer until that time", ""
 	case d.What == special.String():

@@ -106,7 +106,9 @@ func (c Cache) lookAt(set *trust.Set, now time.Time) (*look, error) {
 		l.lookAtTargets()
 	}
 	l.lookAtChecked()
-	if slices.ContainsFunc(l.all(), func(f *file) bool { return f.kind == unsteady }) {
+	if slices.ContainsFunc(l.all(), func(f *file) bool {
+		return f.kind == unsteady && f != &l.checked && (f != &l.root || l.anchored())
+	}) {
 		l.close()
 		return nil, &BusyError{RetryAfter: retrySoon}
 	}
@@ -136,6 +138,9 @@ func (l *look) lookAtRoot() {
 	f.seen = readFile(l.dir, rootFile, trust.MaxRoot)
 	if l.set != nil {
 		f.ours = newestRoot(l.set)
+	}
+	if f.kind == unsteady && !l.anchored() {
+		return // every run of its client writes it, whatever it held
 	}
 	if what := f.unreadable(); what != "" {
 		// A client that brings its own root writes it over this file; only what
@@ -281,7 +286,7 @@ func (l *look) lookAtChecked() {
 	f.name = filepath.Join("..", beside)
 	f.seen = readFile(l.base, beside, maxSmall)
 	switch f.kind {
-	case symlink:
+	case symlink, tooLarge:
 		f.breaks(f.kind.String(), false)
 	case regular:
 		var content struct {

@@ -124,7 +124,13 @@ func foreignOwner(path string, owner int) error {
 	me := userName(os.Geteuid())
 	e := &UnusableError{Path: path, Reason: fmt.Sprintf("belongs to %s, not to %s", userName(owner), me)}
 	if os.Geteuid() == 0 {
-		e.Remedy = fmt.Sprintf("sudo -u %s tufkeeper caches --mend", quote(userName(owner)))
+		who := userName(owner)
+		if who == strconv.Itoa(owner) {
+			who = "'#" + who + "'" // how sudo takes a uid
+		} else {
+			who = quote(who)
+		}
+		e.Remedy = fmt.Sprintf("sudo -u %s tufkeeper caches --mend", who)
 	} else {
 		e.Remedy = fmt.Sprintf("sudo chown -R %s %s", quote(me), quote(path))
 	}

@@ -182,7 +182,9 @@ func (l *look) place(f *file) (*os.Root, string, fs.FileMode) {
 	return l.dir, f.name, filePerm
 }
 
-// unmoved says whether everything is still as it was judged.
+// unmoved says whether what was judged is still as it was. The files that every run
+// of a client rewrites are left out, or a busy host would never be published to:
+// root.json where the client brings its own, and <mirror>.json.
 func (l *look) unmoved() bool {
 	if l.dir != nil {
 		there, err := l.base.Lstat(filepath.Base(l.cache.Path))
@@ -191,9 +193,15 @@ func (l *look) unmoved() bool {
 			return false
 		}
 	}
+	if l.dirInfo != nil {
+		info, err := l.base.Lstat(filepath.Base(l.cache.Path))
+		return err == nil && same(l.dirInfo, info)
+	}
 	for _, f := range l.all() {
-		dir, name, _ := l.place(f)
-		info, err := dir.Lstat(name)
+		if f == &l.checked || f == &l.root && !l.anchored() {
+			continue
+		}
+		info, err := l.dir.Lstat(f.name)
 		if err != nil {
 			info = nil
 		}

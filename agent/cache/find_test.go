@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cache_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/tuf"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/sandbox"
+)
+
+const public = "https://tuf-repo-cdn.sigstore.dev"
+
+func TestDirName(t *testing.T) {
+	for url, want := range map[string]string{
+		public:                            "tuf-repo-cdn.sigstore.dev",
+		public + "/":                      "tuf-repo-cdn.sigstore.dev-",
+		"http://TUF.Corp:8080/a/b":        "tuf.corp-8080-a-b",
+		"https://x/y?z=1":                 "x-y?z=1",
+		"file:///srv/tuf":                 "file----srv-tuf",
+		"https://http://x":                "x",
+		"https://..":                      "",
+		".":                               "",
+		"":                                "",
+		"https://x/../y":                  "x-..-y",
+		"https://x/\x00":                  "",
+		"https://x/\n":                    "x-\n",
+		"https://tuf-repo.github.com:443": "tuf-repo.github.com-443",
+	} {
+		if got := cache.DirName(url); got != want {
+			t.Errorf("DirName(%q) = %q, want %q", url, got, want)
+		}
+	}
+}
+
+func FuzzDirName(f *testing.F) {
+	for _, seed := range []string{public, "..", "https://../..", "http://a:1/b", "a\\b", "HTTPS://X", "x/\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, url string) {
+		got := cache.DirName(url)
+		if got == "" {
+			return
+		}
+		if got != tuf.URLToPath(url) {
+			t.Errorf("DirName(%q) = %q, sigstore-go says %q", url, got, tuf.URLToPath(url))
+		}
+		if path := filepath.Join("/base", got); filepath.Dir(path) != "/base" || filepath.Base(path) != got {
+			t.Errorf("DirName(%q) = %q leaves its directory", url, got)
+		}
+	})
+}
+
+// mirrorDir makes what a client leaves after its first run, as far as Find looks.
+func mirrorDir(t *testing.T, base, name string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Join(base, name), 0o700))
+	put(t, filepath.Join(base, name, "root.json"), []byte("{}"))
+	put(t, filepath.Join(base, name, "timestamp.json"), []byte("{}"))
+}
+
+func TestFind(t *testing.T) {
+	base := t.TempDir()
+	mirrorDir(t, base, "tuf-repo-cdn.sigstore.dev")
+	mirrorDir(t, base, "tuf-repo-cdn.sigstore.dev-")
+	mirrorDir(t, base, "tuf.corp")
+	must(t, os.Mkdir(filepath.Join(base, "notes"), 0o700))
+	must(t, os.Mkdir(filepath.Join(base, "tuf.db"), 0o700))
+	put(t, filepath.Join(base, "remote.json"), []byte(`{"mirror": "https://tuf.corp"}`))
+	found, errs := cache.Find([]string{base, filepath.Join(base, "missing")},
+		[]cache.Mirror{{Name: "sigstore", URL: public, Default: true}, {Name: "other", URL: "https://other"}})
+	if len(errs) > 0 {
+		t.Errorf("errors %v", errs)
+	}
+	var got []string
+	for _, c := range found {
+		rel, _ := filepath.Rel(base, c.Path)
+		got = append(got, fmt.Sprintf("%s %s %q %s %v", rel, c.Layout, c.Mirror, c.URL, c.Default))
+		if c.Owner == "" || c.Base != base {
+			t.Errorf("%+v lacks its owner or base", c)
+		}
+	}
+	want := []string{
+		`tuf-repo-cdn.sigstore.dev sigstore-go "sigstore" https://tuf-repo-cdn.sigstore.dev true`,
+		`tuf-repo-cdn.sigstore.dev- sigstore-go "sigstore" https://tuf-repo-cdn.sigstore.dev/ false`,
+		`tuf.corp sigstore-go "" https://tuf.corp false`,
+		`. legacy "" https://tuf.corp false`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestLegacyCacheOfTheOldBucketIsThePublicMirrors(t *testing.T) {
+	base := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(base, "tuf.db"), 0o700))
+	put(t, filepath.Join(base, "remote.json"), []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
+	found, _ := cache.Find([]string{base}, []cache.Mirror{{Name: "sigstore", URL: public, Default: true}})
+	if len(found) != 1 || found[0].Mirror != "sigstore" {
+		t.Errorf("found %+v, want the public mirror's", found)
+	}
+}
+
+func TestCollidingMirrorsAreNotManaged(t *testing.T) {
+	base := t.TempDir()
+	mirrorDir(t, base, "tuf.corp-a-b")
+	var collision *cache.CollisionError
+	t.Run("in the configuration", func(t *testing.T) {
+		found, errs := cache.Find([]string{base}, []cache.Mirror{{Name: "one", URL: "https://tuf.corp/a/b"}, {Name: "two", URL: "http://tuf.corp/a-b"}})
+		if len(found) != 1 || found[0].Mirror != "" {
+			t.Errorf("found %+v, want one that is nobody's", found)
+		}
+		if len(errs) == 0 || !errors.As(errs[0], &collision) || len(collision.URLs) != 2 {
+			t.Errorf("errors %v, want a collision", errs)
+		}
+	})
+	t.Run("with the one that cosign was initialized with", func(t *testing.T) {
+		put(t, filepath.Join(base, "remote.json"), []byte(`{"mirror": "http://tuf.corp/a/b"}`))
+		found, errs := cache.Find([]string{base}, []cache.Mirror{{Name: "one", URL: "https://tuf.corp/a/b"}})
+		if len(found) != 1 || found[0].Mirror != "" || found[0].URL != "http://tuf.corp/a/b" {
+			t.Errorf("found %+v, want one that is nobody's", found)
+		}
+		if len(errs) != 1 || !errors.As(errs[0], &collision) {
+			t.Errorf("errors %v, want a collision", errs)
+		}
+	})
+}
+
+// cosign from 2.5.1 on fails on every run while this file is garbage.
+func TestGarbageInRemoteJSONIsDamage(t *testing.T) {
+	for name, content := range map[string]string{
+		"empty": "", "garbage": "https://tuf.corp", "a list": "[]", "a number for the mirror": `{"mirror": 1}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := filled(t, sandbox.Options{})
+			put(t, filepath.Join(r.base, "remote.json"), []byte(content))
+			found := r.wantState(t, cache.Damaged)
+			if found.Damage[0].File != "../remote.json" || !strings.Contains(found.Remedy, "remote.json") {
+				t.Errorf("damage %v, remedy %q", found.Damage, found.Remedy)
+			}
+			before := picture(t, r.base)
+			r.replace(t, both)
+			wantUntouched(t, r.base, before)
+
+			must(t, os.RemoveAll(r.path()))
+			c, _ := cache.Find([]string{r.base}, []cache.Mirror{r.mirror()})
+			if len(c) != 1 || c[0].Inspect(nil, time.Now()).State != cache.Damaged {
+				t.Errorf("found %+v: without a mirror's directory it is not seen", c)
+			}
+		})
+	}
+}
+
+func TestCachesOfUnknownMirrorsAreBounded(t *testing.T) {
+	base := t.TempDir()
+	for i := range 60 {
+		mirrorDir(t, base, fmt.Sprintf("mirror-%d", i))
+	}
+	found, errs := cache.Find([]string{base}, nil)
+	if len(found) != 50 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "10 more") {
+		t.Errorf("found %d, %v; want 50 and a count of the rest", len(found), errs)
+	}
+}
+
+func TestUnknownMirrorIsJudgedByReadabilityOnly(t *testing.T) {
+	r := filled(t, sandbox.Options{TimestampLife: time.Hour})
+	found, _ := cache.Find([]string{r.base}, nil)
+	if len(found) != 1 || found[0].Mirror != "" {
+		t.Fatalf("found %+v, want one that is nobody's", found)
+	}
+	in := found[0].Inspect(nil, time.Now())
+	if in.State != cache.Foreign || in.Versions["timestamp"] != 1 || in.TimestampExpires.IsZero() {
+		t.Errorf("found %s %v, want foreign with its versions", in.State, in.Versions)
+	}
+	if in := found[0].Inspect(nil, time.Now().Add(2*time.Hour)); in.State != cache.Expired {
+		t.Errorf("state %s, want expired", in.State)
+	}
+}
+
+func TestHostileNamesAreQuoted(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "a\nb\x1b[31m'$(id)")
+	mirrorDir(t, base, "evil\nCRITICAL")
+	put(t, filepath.Join(base, "remote.json"), nil)
+	must(t, os.Chmod(base, 0o777))
+	for _, state := range []cache.State{cache.Unusable, cache.Damaged} {
+		found, _ := cache.Find([]string{base}, nil)
+		if len(found) != 1 {
+			t.Fatalf("found %d, want 1", len(found))
+		}
+		in := found[0].Inspect(nil, time.Now())
+		if in.State != state {
+			t.Errorf("state %s (%s), want %s", in.State, in.Detail, state)
+		}
+		for _, text := range []string{in.Detail, in.Consequence, in.Remedy} {
+			if strings.ContainsAny(text, "\n\x1b") {
+				t.Errorf("control characters in %q", text)
+			}
+		}
+		must(t, os.Chmod(base, 0o700))
+	}
+}
