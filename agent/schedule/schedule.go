@@ -12,7 +12,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	cron "github.com/netresearch/go-cron"
 )
@@ -143,6 +145,10 @@ func (p Plan) next(now time.Time) time.Time {
 }
 
 func parse(expression string) (cron.Schedule, error) {
+	// The parser's errors repeat the expression as it is.
+	if strings.ContainsFunc(expression, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return nil, fmt.Errorf("reading cron expression %q: not printable", expression)
+	}
 	p, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 	if err != nil {
 		return nil, fmt.Errorf("reading cron expression %q: %w", expression, err)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/config"
-	"github.com/theupdateframework/go-tuf/v2/metadata/updater" //nolint:depguard // the very thing we compare with
+	"github.com/theupdateframework/go-tuf/v2/metadata/updater" // only to compare with
 
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
