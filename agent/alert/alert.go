@@ -31,6 +31,9 @@ const (
 	TimeLimit = 10 * time.Second
 	// MaxWaiting bounds the alerts that wait for one sink; the oldest give way.
 	MaxWaiting = 200
+
+	// grace is how long a sink may take to notice that its time is over.
+	grace = time.Second
 )
 
 // Events of this package.
@@ -100,7 +103,7 @@ func NewCaller(sinks map[string]Sink, log hclog.Logger) *Caller {
 
 // Call offers every sink what still waits for it and then these alerts, and
 // returns one error per sink that did not take them all, in the order of their
-// names. It takes no longer than the time limit per sink, all at the same time.
+// names. It takes little longer than the time limit: sinks are called side by side.
 func (c *Caller) Call(ctx context.Context, alerts []Alert) []error {
 	errs := make([]error, len(c.names))
 	var wait sync.WaitGroup
@@ -129,14 +132,18 @@ var errBusy = errors.New("still busy with the alert before")
 func (l *line) call(ctx context.Context, alerts []Alert) error {
 	l.mu.Lock()
 	l.queue(alerts)
-	if len(l.waiting) == 0 {
+	n := len(l.waiting)
+	if n == 0 {
 		l.mu.Unlock()
 		return nil
 	}
+	err := ctx.Err()
 	if l.busy {
-		n := len(l.waiting)
+		err = errBusy
+	}
+	if err != nil {
 		l.mu.Unlock()
-		return l.failed(errBusy, n)
+		return l.failed(err, n)
 	}
 	l.busy = true
 	l.mu.Unlock()
@@ -145,14 +152,12 @@ func (l *line) call(ctx context.Context, alerts []Alert) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- l.drain(ctx) }()
-	var err error
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		// It may have finished at the same moment.
 		select {
 		case err = <-done:
-		default:
+		case <-time.After(grace):
 			err = ctx.Err()
 		}
 	}
@@ -160,7 +165,7 @@ func (l *line) call(ctx context.Context, alerts []Alert) error {
 		return nil
 	}
 	l.mu.Lock()
-	n := len(l.waiting)
+	n = len(l.waiting)
 	l.mu.Unlock()
 	return l.failed(err, n)
 }

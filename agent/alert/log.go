@@ -50,7 +50,7 @@ func (s logSink) Send(_ context.Context, a Alert) error {
 	case health.Cleared:
 		// The remedy is no longer needed, and the error no longer true.
 		s.log.Info(evCleared, "code", p.Code, "severity", string(p.Severity),
-			"subject", p.Subject.Kind+" "+p.Subject.ID, "summary", p.Summary, "lasted", health.Span(a.At.Sub(p.Since)))
+			"subject", p.Subject.Kind+" "+p.Subject.ID, "summary", p.Summary, "lasted", a.At.Sub(p.Since).Round(time.Second).String())
 	default:
 		return fmt.Errorf("writing an alert to the log: unknown kind %q", a.Kind)
 	}

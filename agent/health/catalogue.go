@@ -82,7 +82,7 @@ func Catalogue() []Condition {
 		{
 			Code: RefreshFailing, Severity: Critical,
 			Summary:   `mirror {mirror} cannot be refreshed ({failures}, {since}): {error}`,
-			Remedy:    `tufkeeper refresh --mirror {mirror}, and read the error`,
+			Remedy:    `tufkeeper refresh, and read the error`,
 			Hold:      10 * time.Minute,
 			ClearedBy: `one successful refresh`,
 		},
@@ -110,7 +110,7 @@ func Catalogue() []Condition {
 		{
 			Code: RollbackRefused, Severity: Critical,
 			Summary:   `mirror {mirror} offers {offered}, older than {trusted}; refused ({failures})`,
-			Remedy:    `tufkeeper refresh --mirror {mirror}; if it stays, ask whoever runs {url} whether the repository was restored from a backup; delete nothing`,
+			Remedy:    `tufkeeper refresh; if it stays, ask whoever runs {url} whether the repository was restored from a backup; delete nothing`,
 			ClearedBy: `one successful refresh; a warning at the first refusal, which a CDN can cause, critical from the second in a row`,
 		},
 		{
@@ -122,7 +122,7 @@ func Catalogue() []Condition {
 		{
 			Code: StoreDamaged, Severity: Critical,
 			Summary:   `the store of mirror {mirror} is damaged: {error}`,
-			Remedy:    `tufkeeper refresh --mirror {mirror} fetches what was set aside again; then look at the disk: dmesg --level=err,warn`,
+			Remedy:    `tufkeeper refresh fetches what was set aside again; then look at the disk: dmesg --level=err,warn`,
 			ClearedBy: `a store that can be read, and a restart once the files set aside were looked at`,
 		},
 		{
@@ -134,14 +134,14 @@ func Catalogue() []Condition {
 		{
 			Code: CacheDamaged, Severity: Critical,
 			Summary:   `cache {path} of {owner} is damaged: {detail}; {consequence}`,
-			Remedy:    `tufkeeper caches --mend {path}`,
+			Remedy:    `tufkeeper caches --mend`,
 			Hold:      2 * time.Minute,
 			ClearedBy: `mending, by us or by its client; critical outside homes only, and when a client cannot get over it alone; silent for caches with the policy ignore`,
 		},
 		{
 			Code: CacheBehind, Severity: Warning,
 			Summary:   `cache {path} of {owner} is behind mirror {mirror}: {detail}`,
-			Remedy:    `tufkeeper caches --mend {path}`,
+			Remedy:    `tufkeeper caches --mend`,
 			Hold:      time.Hour,
 			ClearedBy: `bringing it forward, by us or by its client; silent for caches with the policy report or ignore, whose clients bring them forward`,
 		},
@@ -218,9 +218,9 @@ func Catalogue() []Condition {
 		},
 		{
 			Code: KeyTypeUnknown, Severity: Critical,
-			Summary:   `root {version} of mirror {mirror} has keys of type {keytype}, which no client is known to read`,
-			Remedy:    `look for a newer tufkeeper and newer clients before this root is the only one`,
-			ClearedBy: `a root without such keys, or a tufkeeper that knows them; a warning for a preview`,
+			Summary:   `mirror {mirror} publishes metadata with keys of type {keytype}, which no client is known to read`,
+			Remedy:    `look for newer clients, and ask whoever runs {url} which releases read it`,
+			ClearedBy: `metadata without such keys, or a tufkeeper that knows them; a warning for a preview, which shows it before it is in force`,
 		},
 		{
 			Code: ProbeDisagrees, Severity: Warning, Reserved: true,

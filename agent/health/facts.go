@@ -67,7 +67,9 @@ type MirrorFacts struct {
 	LastError   string // "" after a success
 	Kind        FailureKind
 	// Rollback is what was offered and refused, where Kind is FailRollback; else zero.
-	Rollback    Rollback
+	Rollback Rollback
+	// KeyType is the key type that this agent cannot read, where Kind is FailKeyType.
+	KeyType     string
 	Failures    int // in a row
 	NextAttempt time.Time
 	Interval    time.Duration // between refreshes

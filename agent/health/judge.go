@@ -119,7 +119,7 @@ func (j *judge) add(f finding) {
 	if f.remedy == "" {
 		f.remedy = fill(c.Remedy, f.values)
 	}
-	f.subject.ID = Plain(f.subject.ID)
+	f.subject.ID, f.detail = Plain(f.subject.ID), Line(f.detail)
 	j.findings = append(j.findings, Finding{
 		Code: f.code, Severity: f.severity, Subject: f.subject, Detail: f.detail,
 		Summary: Line(fill(c.Summary, f.values)), Remedy: Line(f.remedy),

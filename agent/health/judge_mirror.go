@@ -52,7 +52,7 @@ func (j *judge) mirror(m MirrorFacts) {
 		add(finding{code: StoreDamaged, severity: Warning, detail: "set aside", values: values{"error": what}})
 	}
 	j.expiry(m, add)
-	j.keyTypes(m, add)
+	j.keyType(m, add)
 }
 
 // failure finds the one condition that names why refreshing fails. One cause
@@ -165,28 +165,13 @@ func (j *judge) expiry(m MirrorFacts, add func(finding)) {
 	}
 }
 
-// keyTypes finds key types in the newest root that no client is known to read.
-func (j *judge) keyTypes(m MirrorFacts, add func(finding)) {
-	if m.Set == nil {
+// keyType finds a key type that not only this agent but nobody is known to read.
+// A refresh stops there, so that no verified set ever holds such a key.
+func (j *judge) keyType(m MirrorFacts, add func(finding)) {
+	if m.Kind != FailKeyType || m.KeyType == "" || slices.Contains(knownKeyTypes[:], m.KeyType) {
 		return
 	}
-	roots := m.Set.Requirements().Roots
-	if len(roots) == 0 {
-		return
-	}
-	newest, unknown := roots[len(roots)-1], []string{}
-	for _, k := range newest.Keys {
-		if !slices.Contains(knownKeyTypes[:], k.KeyType) && !slices.Contains(unknown, Plain(k.KeyType)) {
-			unknown = append(unknown, Plain(k.KeyType))
-		}
-	}
-	if len(unknown) == 0 {
-		return
-	}
-	slices.Sort(unknown)
-	add(finding{code: KeyTypeUnknown, severity: Critical, values: values{
-		"version": fmt.Sprint(newest.Version), "keytype": strings.Join(unknown, ", "),
-	}})
+	add(finding{code: KeyTypeUnknown, values: values{"keytype": Plain(m.KeyType)}, fields: []any{"keytype", m.KeyType}})
 }
 
 // cacheDirName is the directory name that sigstore-go gives a mirror; "" for none.

@@ -61,9 +61,7 @@ func Span(d time.Duration) string {
 		day  = 24 * time.Hour
 		year = 365 * day
 	)
-	if d < 0 {
-		d = -d
-	}
+	d = d.Abs()
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", d/time.Second)
