@@ -26,14 +26,16 @@ type Problem struct {
 	Hint         string // what was meant, or what to do; may be ""
 }
 
-// Error names the first problem and counts the others. It is one line.
+// Error is the headline, and a line for every further problem.
 func (e *Error) Error() string {
-	p := e.Problems[0]
-	where := shown(e.Path)
-	if p.Line > 0 {
-		where = fmt.Sprintf("%s:%d:%d", where, p.Line, p.Column)
-	}
-	s := fmt.Sprintf("reading config %s: %s", where, p.Text)
+	lines := e.Lines()
+	lines[0] = e.Headline()
+	return strings.Join(lines, "\n")
+}
+
+// Headline names the first problem and counts the others, on one line.
+func (e *Error) Headline() string {
+	s := fmt.Sprintf("reading config %s: %s", e.place(e.Problems[0]), e.Problems[0].Text)
 	if n := len(e.Problems) - 1; n > 0 {
 		s += fmt.Sprintf(" (and %d more)", n)
 	}
@@ -46,21 +48,25 @@ func (e *Error) Hint() string { return e.Problems[0].Hint }
 // Unwrap returns the error of the file system, if there was one.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Lines says every problem on a line of its own, as compilers do.
+// Lines says every problem on a line of its own, with its hint, as compilers do.
 func (e *Error) Lines() []string {
 	lines := make([]string, 0, len(e.Problems))
 	for _, p := range e.Problems {
-		where := shown(e.Path)
-		if p.Line > 0 {
-			where = fmt.Sprintf("%s:%d:%d", where, p.Line, p.Column)
-		}
-		line := where + ": " + p.Text
+		line := e.place(p) + ": " + p.Text
 		if p.Hint != "" {
 			line += " (" + p.Hint + ")"
 		}
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// place is file:line:column, or the file alone.
+func (e *Error) place(p Problem) string {
+	if p.Line == 0 {
+		return shown(e.Path)
+	}
+	return fmt.Sprintf("%s:%d:%d", shown(e.Path), p.Line, p.Column)
 }
 
 // unreadable is the error of a file that was not even parsed.

@@ -237,7 +237,8 @@ func (d *decoder) value(a *hclsyntax.Attribute, s setting) {
 
 // text is what a literal says.
 func (d *decoder) text(e hclsyntax.Expression, what string, k kind) (string, bool) {
-	if t := hcl.ExprAsKeyword(e); t != "" && k == text {
+	if _, bare := e.(*hclsyntax.ScopeTraversalExpr); bare && k == text && hcl.ExprAsKeyword(e) != "" {
+		t := hcl.ExprAsKeyword(e)
 		d.problem(e.Range(), fmt.Sprintf("write %q", t), "%s takes a text in quotes", what)
 		return "", false
 	}
