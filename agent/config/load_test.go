@@ -184,5 +184,5 @@ func link(mode fs.FileMode) func(string) error {
 }
 
 func size(n int) func(string) error {
-	return func(path string) error { return os.WriteFile(path, []byte(strings.Repeat("\n", n)), 0o644) }
+	return func(path string) error { return os.WriteFile(path, []byte("#"+strings.Repeat("x", n-1)), 0o644) }
 }

@@ -89,8 +89,12 @@ func (d *decoder) refuse(diags hcl.Diagnostics) {
 // nested a few deep. The parser is recursive and a file may be 1 MiB long:
 // nothing that nests without end may reach it.
 func (d *decoder) plain(src []byte) bool {
-	const deepest = 8
+	const deepest, mostTokens = 8, 100_000
 	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos) // its complaints are repeated by the parser
+	if len(tokens) > mostTokens {
+		d.problem(tokens[mostTokens].Range, "", "more than %d words", mostTokens)
+		return false
+	}
 	depth := 0
 	for _, t := range tokens {
 		switch t.Type {
