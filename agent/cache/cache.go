@@ -93,8 +93,8 @@ type Inspection struct {
 	// TimestampExpires is the expiry of the cached timestamp: until then a legacy
 	// client does not contact its mirror. Zero when not known.
 	TimestampExpires time.Time
-	// RootSHA256 and RootVersion describe the cached root of a cache whose client
-	// starts from it; "" and 0 otherwise.
+	// RootSHA256 (as in trust.RootForm) and RootVersion describe the cached root of a
+	// cache whose client starts from it; "" and 0 otherwise.
 	RootSHA256  string
 	RootVersion int64
 	// Root is the raw cached root (size-capped), nil when absent. Never trusted.

@@ -115,6 +115,10 @@ func links(info fs.FileInfo) uint64 {
 	return 0
 }
 
+// jsonSpace surrounds the same root in some copies and not in others; digests leave
+// it out, as trust.FormOf does.
+const jsonSpace = " \t\r\n"
+
 // What is wrong with the bytes of a file.
 const (
 	emptyFile  = "empty"

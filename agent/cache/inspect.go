@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -66,7 +67,7 @@ func (l *look) judge() Inspection {
 	if l.root.kind == regular {
 		in.Root = l.root.data
 		if l.anchored() && l.root.held.Version > 0 {
-			sum := sha256.Sum256(l.root.data)
+			sum := sha256.Sum256(bytes.Trim(l.root.data, jsonSpace))
 			in.RootVersion, in.RootSHA256 = l.root.held.Version, hex.EncodeToString(sum[:])
 		}
 	}

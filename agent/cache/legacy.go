@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -67,7 +68,7 @@ func (c Cache) judgeLegacy(base *os.Root, held map[string][]byte, set *trust.Set
 		in.Versions[role] = peek.Version
 		switch role {
 		case trust.Root:
-			sum := sha256.Sum256(data)
+			sum := sha256.Sum256(bytes.Trim(data, jsonSpace))
 			in.Root, in.RootVersion, in.RootSHA256 = data, peek.Version, hex.EncodeToString(sum[:])
 		case trust.Timestamp:
 			in.TimestampExpires = peek.Expires

@@ -105,10 +105,10 @@ func (l *look) quietFor(quiet time.Duration) time.Duration {
 		}
 	}
 	age := l.now.Sub(last)
-	if age < -clockSlack {
+	if quiet <= 0 || age < -clockSlack {
 		return 0 // a date far in the future is a wrong clock, not a client at work
 	}
-	return quiet - age
+	return quiet - max(0, age)
 }
 
 // fixFirst makes unreadable files readable; what is in them is judged by another look.

@@ -113,9 +113,9 @@ func (p *Publisher) one(c cache.Cache, s Source, now time.Time) Outcome {
 	began := time.Now()
 	o := cache.WriteOptions{Quiet: p.o.Quiet}
 	switch p.o.Policy(c) {
-	case config.Mend:
+	case config.PolicyMend:
 		o.Mend, o.Publish = true, true
-	case config.Publish:
+	case config.PolicyPublish:
 		o.Publish = true
 	default:
 		out.Skipped = "by policy"

@@ -5,9 +5,13 @@ package publish
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 )
+
+// text is a duration as a person and a JSON log both read it.
+func text(d time.Duration) string { return d.Round(time.Millisecond).String() }
 
 // reason is why a cache was not brought forward.
 func (o Outcome) reason() string {
@@ -32,17 +36,17 @@ func expected(err error) error {
 func (p *Publisher) tell(out Outcome) {
 	log := p.o.Log.With("mirror", out.Cache.Mirror, "path", out.Cache.Path)
 	for _, d := range out.Change.Mended {
-		log.Info(evMended, "file", d.File, "what", d.What, "took", out.Took)
+		log.Info(evMended, "file", d.File, "what", d.What, "took", text(out.Took))
 	}
 	told := make([]string, 0, len(out.Change.Updates))
 	for _, u := range out.Change.Updates {
 		told = append(told, u.File)
-		log.Info(evPublished, "role", u.Role, "version", u.Version, "previous", u.Previous, "took", out.Took)
+		log.Info(evPublished, "role", u.Role, "version", u.Version, "previous", u.Previous, "took", text(out.Took))
 	}
 	for _, file := range out.Change.Written {
 		repaired := slices.ContainsFunc(out.Change.Mended, func(d cache.Damage) bool { return d.File == file })
 		if !repaired && !slices.Contains(told, file) {
-			log.Info(evPublished, "file", file, "took", out.Took)
+			log.Info(evPublished, "file", file, "took", text(out.Took))
 		}
 	}
 	switch {
@@ -50,7 +54,7 @@ func (p *Publisher) tell(out Outcome) {
 		log.Warn(evSkipped, "error", out.Err)
 		p.failed[out.Cache.Path] = out.Err.Error()
 	case out.Err != nil, out.Skipped != "":
-		log.Debug(evSkipped, "next", out.RetryAfter, "error", out.reason())
+		log.Debug(evSkipped, "next", text(out.RetryAfter), "error", out.reason())
 	}
 	if out.Err == nil {
 		delete(p.failed, out.Cache.Path)
