@@ -151,7 +151,7 @@ func (r *Refresher) refresh(ctx context.Context, now time.Time, res *Result) err
 // tryOrigins runs the workflow against one base URL after the other.
 func (r *Refresher) tryOrigins(ctx context.Context, now time.Time, res *Result) (*session, error) {
 	origins := r.o.Mirror.Origins()
-	var unreachable []error
+	var unreachable error
 	for i, origin := range origins {
 		s, err := r.tryOrigin(ctx, origin, len(origins)-i, now)
 		res.Notes = append(res.Notes, s.notes...)
@@ -165,14 +165,14 @@ func (r *Refresher) tryOrigins(ctx context.Context, now time.Time, res *Result) 
 				// What a fallback lags behind with is no attack.
 				err = &InconsistentError{name(rollback.Role), err}
 			}
-			return nil, errors.Join(append(unreachable, err)...)
+			return nil, join(unreachable, err)
 		}
-		unreachable = append(unreachable, err)
+		unreachable = join(unreachable, err)
 		if i+1 < len(origins) {
-			res.Notes = append(res.Notes, fmt.Sprintf("trying the next URL: %v", err))
+			res.Notes = append(res.Notes, fmt.Sprintf("tried the next URL: %v", err))
 		}
 	}
-	return nil, errors.Join(unreachable...)
+	return nil, unreachable
 }
 
 // tryOrigin gives one base URL an equal share of the time that is left.
@@ -186,9 +186,20 @@ func (r *Refresher) tryOrigin(ctx context.Context, origin string, left int, now 
 	err := trust.Guard("refreshing", func() error { return s.run(ctx) })
 	if err != nil {
 		// What was accepted so far is on disk; remember its versions too.
-		err = errors.Join(err, s.remember(time.Time{}))
+		err = join(err, s.remember(time.Time{}))
 	}
 	return s, err
+}
+
+// join is errors.Join on one line.
+func join(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return fmt.Errorf("%w; %w", a, b)
 }
 
 // reachedNot says whether another base URL may be tried.

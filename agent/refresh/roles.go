@@ -163,32 +163,44 @@ func (s *session) useSnapshot(before *metadata.Metadata[metadata.SnapshotType], 
 	if parsing != nil {
 		return parsing
 	}
-	trusted := maps.Clone(s.seen.Versions)
-	delete(trusted, trust.Timestamp) // which no snapshot names
-	delete(trusted, trust.Snapshot)
-	if before != nil {
-		for file, meta := range before.Signed.Meta {
-			role := strings.TrimSuffix(file, ".json")
-			trusted[role] = max(trusted[role], meta.Version)
+	trusted := map[string]int64{}
+	for role, version := range s.seen.Versions {
+		if role != trust.Timestamp && role != trust.Snapshot {
+			trusted[role] = version
 		}
 	}
-	for _, role := range slices.Sorted(maps.Keys(trusted)) {
-		version := int64(0) // no role may vanish (spec 5.5.5)
-		if meta, ok := offered.Signed.Meta[role+".json"]; ok {
-			version = meta.Version
+	if before != nil {
+		for role, version := range rolesIn(before) {
+			trusted[role] = max(trusted[role], version)
 		}
-		if version < trusted[role] {
-			return &RollbackError{Role: role, Trusted: trusted[role], Offered: version, Err: err}
+	}
+	versions := rolesIn(offered)
+	for _, role := range slices.Sorted(maps.Keys(trusted)) {
+		if versions[role] < trusted[role] { // no role may vanish either (spec 5.5.5)
+			return &RollbackError{Role: role, Trusted: trusted[role], Offered: versions[role], Err: err}
 		}
 	}
 	if err != nil {
 		return mismatch(trust.Snapshot, err)
 	}
 	s.saw(trust.Snapshot, offered.Signed.Version)
-	for file, meta := range offered.Signed.Meta {
-		s.saw(strings.TrimSuffix(file, ".json"), meta.Version)
+	for role, version := range versions {
+		s.saw(role, version)
 	}
 	return s.accept(trust.Snapshot, data)
+}
+
+// rolesIn returns the versions of the roles that a snapshot names. What it may say
+// of timestamp and snapshot counts for nothing: they are above it.
+func rolesIn(snapshot *metadata.Metadata[metadata.SnapshotType]) map[string]int64 {
+	versions := map[string]int64{}
+	for file, meta := range snapshot.Signed.Meta {
+		role, ok := strings.CutSuffix(file, ".json")
+		if ok && role != trust.Timestamp && role != trust.Snapshot {
+			versions[role] = meta.Version
+		}
+	}
+	return versions
 }
 
 // loadTargets gets the top-level targets (spec 5.6).

@@ -107,7 +107,7 @@ func (s *session) loadDelegated(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		if err != nil {
-			s.note("%s is left out: %v", name(e.role), err)
+			s.note("%s as delegated by %s is left out: %v", name(e.role), name(e.delegator), err)
 			continue
 		}
 		signed := s.flow.Trusted().Targets[e.role].Signed

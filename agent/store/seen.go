@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxSeen bounds the file: a snapshot's worth of role names.
-	maxSeen = 4 << 20
+	// maxSeen bounds the file: a snapshot's worth of role names, escaped.
+	maxSeen = 16 << 20
 	// saveTimeEvery bounds how often the passing of time alone is written down.
 	saveTimeEvery = 6 * time.Hour
 )
@@ -36,8 +36,9 @@ type Seen struct {
 	KeysRoot int64            `json:"keys_root,omitempty"`
 }
 
+// equal says whether both remember the same versions, at whatever time.
 func (m Seen) equal(o Seen) bool {
-	return m.Time.Equal(o.Time) && m.Root == o.Root && m.Initial == o.Initial &&
+	return m.Root == o.Root && m.Initial == o.Initial &&
 		m.Keys == o.Keys && m.KeysRoot == o.KeysRoot && maps.Equal(m.Versions, o.Versions)
 }
 
@@ -50,19 +51,22 @@ func (s *Store) Seen() Seen {
 	return m
 }
 
-// Remember keeps m, and its highest time is never lowered. What is remembered
-// already costs no write.
+// Remember keeps m; the highest time is never lowered. What is remembered already
+// costs no write, and a later time alone is written down at most every six hours,
+// and on Close.
 func (s *Store) Remember(m Seen) error {
+	m.Time = m.Time.UTC().Truncate(time.Second)
+	m.Versions = maps.Clone(m.Versions)
 	s.mu.Lock()
 	if m.Time.Before(s.seen.Time) {
 		m.Time = s.seen.Time
 	}
-	m.Versions = maps.Clone(m.Versions)
-	same := m.equal(s.seen)
-	s.mu.Unlock()
-	if same {
-		return nil
+	if same := m.equal(s.seen); same {
+		s.seen.Time = m.Time
+		s.mu.Unlock()
+		return s.saveTime(saveTimeEvery)
 	}
+	s.mu.Unlock()
 	return s.writeSeen(m)
 }
 
@@ -89,18 +93,6 @@ func (s *Store) HighestTime() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen.Time
-}
-
-// SawTime notes that a refresh succeeded at now. It is written down at most every
-// six hours, and on Close.
-func (s *Store) SawTime(now time.Time) error {
-	now = now.UTC().Round(0).Truncate(time.Second)
-	s.mu.Lock()
-	if now.After(s.seen.Time) {
-		s.seen.Time = now
-	}
-	s.mu.Unlock()
-	return s.saveTime(saveTimeEvery)
 }
 
 // saveTime writes the highest time down if the one on disk is older by more than

@@ -37,16 +37,23 @@ func (s *Store) Commit(set *trust.Set) error {
 	if err != nil {
 		return fmt.Errorf("committing set: %w", err)
 	}
-	previous, err := currentSet(s.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.reportDamage(currentLink, err.Error())
-		previous = ""
+	linked, err := currentSet(s.dir)
+	if err != nil {
+		linked = "" // none, or damaged; Load reports that
 	}
 	if err := s.writeSet(name, set); err != nil {
 		return fmt.Errorf("committing set %q: %w", name, err)
 	}
 	if err := s.link(currentLink, filepath.Join(setsDir, name)); err != nil {
 		return fmt.Errorf("committing set %q: %w", name, err)
+	}
+	s.mu.Lock()
+	delete(s.damage, currentLink) // whatever it was, it is a link to a set now
+	previous := s.good
+	s.good = name
+	s.mu.Unlock()
+	if previous == "" {
+		previous = linked
 	}
 	return s.removeOldSets(name, previous)
 }
@@ -178,12 +185,13 @@ func (s *Store) removeOldSets(keep ...string) error {
 // Damaged, and the one before it is tried. fs.ErrNotExist means that there is
 // none; other errors mean that the directory could not be read.
 func (s *Store) Load(initial []byte) (*trust.Set, error) {
-	set, err := load(s.dir, initial, s.reportDamage)
+	set, name, err := load(s.dir, initial, s.reportDamage)
 	if err != nil {
 		return nil, fmt.Errorf("loading last good set: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.good = name
 	if at := set.VerifiedAt(); at.After(s.seen.Time) {
 		s.seen.Time, s.saved = at, at // it is on disk already, with the set
 	}
@@ -200,7 +208,7 @@ func LoadSet(dir string, initial []byte) (*trust.Set, error) {
 	defer root.Close()
 	var set *trust.Set
 	for range 3 { // the agent may switch sets under our hands
-		set, err = load(root, initial, func(string, string) {})
+		set, _, err = load(root, initial, func(string, string) {})
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -212,24 +220,28 @@ func LoadSet(dir string, initial []byte) (*trust.Set, error) {
 }
 
 // load tries the current set first, then whatever other set there is, newest
-// first. What is wrong with those that fail goes to report.
-func load(dir *os.Root, initial []byte, report func(name, reason string)) (*trust.Set, error) {
+// first, and returns its name too. What is wrong with those that fail goes to
+// report.
+func load(dir *os.Root, initial []byte, report func(name, reason string)) (*trust.Set, string, error) {
 	current, err := currentSet(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		report(currentLink, err.Error())
 	}
 	names, err := setNames(dir, current)
 	if err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	if current != "" && !slices.Contains(names, current) {
+		report(currentLink, fmt.Sprintf("the set it names, %q, is gone", current))
 	}
 	for _, name := range names {
 		set, err := loadSet(dir, name, initial)
 		if err == nil {
-			return set, nil
+			return set, name, nil
 		}
 		report(filepath.Join(setsDir, name), err.Error())
 	}
-	return nil, fs.ErrNotExist
+	return nil, "", fs.ErrNotExist
 }
 
 // currentSet returns the name of the set that the link names.

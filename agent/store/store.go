@@ -69,6 +69,7 @@ type Store struct {
 	seen   Seen
 	saved  time.Time         // the highest time on disk
 	damage map[string]string // name in the directory -> what is wrong with it
+	good   string            // the set that was loaded or committed last
 	writes int64
 
 	// before runs ahead of every change to the directory; an error of it stops
@@ -274,7 +275,7 @@ func (s *Store) put(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.change("commit "+name, staged.Commit)
+	return errors.Join(s.change("commit "+name, staged.Commit), staged.Discard())
 }
 
 func (s *Store) sync(sub string) error {
