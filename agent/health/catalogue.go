@@ -133,7 +133,7 @@ func Catalogue() []Condition {
 		},
 		{
 			Code: CacheDamaged, Severity: Critical,
-			Summary:   `cache {path} of {owner} is damaged: {detail}; {consequence}`,
+			Summary:   `cache {path} of {owner} is damaged: {detail}{consequence}`,
 			Remedy:    `tufkeeper caches --mend`,
 			Hold:      2 * time.Minute,
 			ClearedBy: `mending, by us or by its client; critical outside homes only, and when a client cannot get over it alone; silent for caches with the policy ignore`,
@@ -147,15 +147,15 @@ func Catalogue() []Condition {
 		},
 		{
 			Code: CacheAhead, Severity: Warning,
-			Summary:   `cache {path} of {owner} is newer than what mirror {mirror} gives: {detail}; {consequence}`,
+			Summary:   `cache {path} of {owner} is newer than what mirror {mirror} gives: {detail}{consequence}`,
 			Remedy:    `tufkeeper refresh; if it stays, the mirror went back or the cache was filled from elsewhere: ask its owner before anything is removed`,
 			Hold:      time.Hour,
 			ClearedBy: `a refresh that brings the same versions; held for one refresh interval longer than stated, since a client may simply have been first`,
 		},
 		{
 			Code: CacheUnwritable, Severity: Critical,
-			Summary:   `cache {path} of {owner} cannot be used: {detail}; {consequence}`,
-			Remedy:    `ls -la {path}; give it back to its owner with chown -R`,
+			Summary:   `cache {path} of {owner} cannot be used: {detail}{consequence}`,
+			Remedy:    `ls -la {typed}; give it back to its owner with chown -R`,
 			Hold:      2 * time.Minute,
 			ClearedBy: `right ownership, mode and kind of file; critical outside homes only`,
 		},

@@ -147,10 +147,13 @@ func (j *judge) cache(c CacheFacts, outdated map[string]bool) {
 	f := finding{
 		subject: Subject{Kind: "cache", ID: c.Cache.Path}, severity: Warning, remedy: in.Remedy,
 		values: values{
-			"path": Plain(c.Cache.Path), "owner": Plain(cmp.Or(c.Cache.Owner, "unknown owner")), "mirror": Plain(cmp.Or(c.Cache.Mirror, c.Cache.URL)),
-			"detail": Line(cmp.Or(in.Detail, "no detail")), "consequence": Line(cmp.Or(in.Consequence, "what its client does then is not known")),
+			"path": Plain(c.Cache.Path), "typed": Typed(c.Cache.Path), "owner": Plain(cmp.Or(c.Cache.Owner, "unknown owner")), "mirror": Plain(cmp.Or(c.Cache.Mirror, c.Cache.URL)),
+			"detail": Line(cmp.Or(in.Detail, "no detail")), "consequence": "",
 		},
 		fields: []any{"path", c.Cache.Path, "owner", c.Cache.Owner, "mirror", c.Cache.Mirror},
+	}
+	if in.Consequence != "" {
+		f.values["consequence"] = "; " + Line(in.Consequence)
 	}
 	if c.Failed != "" {
 		f.values["detail"] += "; writing it failed: " + Line(c.Failed)

@@ -23,7 +23,7 @@ func (j *judge) mirror(m MirrorFacts) {
 	subject := Subject{Kind: "mirror", ID: m.Name}
 	base := values{
 		"mirror": Plain(m.Name), "url": Plain(m.URL),
-		"probe":    Plain(strings.TrimRight(m.URL, "/") + "/timestamp.json"),
+		"probe":    Typed(strings.TrimRight(m.URL, "/") + "/timestamp.json"),
 		"failures": times(m.Failures), "since": j.since(m), "error": Line(m.LastError),
 	}
 	fields := []any{"mirror", m.Name}
@@ -61,7 +61,7 @@ func (j *judge) failure(m MirrorFacts, add func(finding)) {
 	if m.LastError == "" && m.Kind == FailNone {
 		if silent := j.silence(m); silent > 0 {
 			add(finding{code: RefreshFailing, severity: Warning, values: values{
-				"failures": "nothing is known to fail", "error": "no refresh has finished",
+				"failures": "no failure", "error": "no refresh has finished since",
 			}})
 		}
 		return
@@ -118,9 +118,10 @@ func (j *judge) failure(m MirrorFacts, add func(finding)) {
 }
 
 // silence is how long a mirror has gone without a success beyond what is
-// allowed; zero when it has not.
+// allowed; zero when it has not, or when nobody has tried yet: a look without an
+// agent knows when something new last came, not when the mirror was last asked.
 func (j *judge) silence(m MirrorFacts) time.Duration {
-	if m.LastSuccess.IsZero() || j.clockBack() {
+	if m.LastSuccess.IsZero() || m.LastAttempt.IsZero() || j.clockBack() {
 		return 0
 	}
 	return max(0, j.facts.At.Sub(m.LastSuccess)-max(j.limits.Silence, 3*m.Interval))

@@ -233,7 +233,13 @@ func mirrorCases() []judgeCase {
 				f.Mirrors[0].LastSuccess = f.At.Add(-day - time.Second)
 			},
 			want: []string{"warning refresh-failing mirror:sigstore "},
-			says: []string{"last success 1 d ago", "no refresh has finished"},
+			says: []string{"last success 1 d ago", "no refresh has finished since"},
+		},
+		{
+			name: "a look that knows of no attempt does not miss a success",
+			set: func(f *health.Facts) {
+				f.Mirrors[0].LastSuccess, f.Mirrors[0].LastAttempt = f.At.Add(-3*day), time.Time{}
+			},
 		},
 		{
 			name: "a mirror with a long interval may be silent for three of them",
@@ -629,6 +635,17 @@ func TestACacheAheadIsHeldForOneRefreshMore(t *testing.T) {
 	got := health.Judge(f, health.Limits{}, nil)
 	if want := time.Hour + f.Mirrors[0].Interval; len(got) != 1 || got[0].Hold != want {
 		t.Errorf("got %+v, want a hold of %s", got, want)
+	}
+}
+
+// What a person is told to type must not do what the name of a path says.
+func TestARemedyRunsNothingThatAPathSays(t *testing.T) {
+	f := well(set(t))
+	f.Caches[0].Cache.Path = "/home/eve/$(reboot)/x"
+	f.Caches[0].Inspection = cache.Inspection{State: cache.Unusable, Detail: "read-only"}
+	got := health.Judge(f, health.Limits{}, nil)
+	if len(got) != 1 || !strings.HasPrefix(got[0].Remedy, "ls -la '/home/eve/$(reboot)/x';") {
+		t.Errorf("got %+v", got)
 	}
 }
 

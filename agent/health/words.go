@@ -26,6 +26,32 @@ func Plain(s string) string {
 	return strconv.Quote(s)
 }
 
+// Typed returns text from outside as one word of a shell command: what a person
+// copies from a remedy must name that path and do nothing else, whatever somebody
+// has called it.
+func Typed(s string) string {
+	switch {
+	case s != "" && strings.IndexFunc(s, needsQuotes) < 0:
+		return s
+	case printable(s):
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	b.WriteString("$'")
+	for _, c := range []byte(s) {
+		if c < 0x7f && !needsQuotes(rune(c)) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		}
+	}
+	return b.String() + "'"
+}
+
+func needsQuotes(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+=:@%,", r))
+}
+
 // Line makes one safe, bounded line of a text that is quoted already where it
 // holds something from outside: whatever is still not printable is escaped.
 func Line(s string) string {

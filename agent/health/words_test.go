@@ -3,6 +3,7 @@
 package health_test
 
 import (
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,6 +51,28 @@ func TestPlain(t *testing.T) {
 		if got := health.Plain(text); got != want {
 			t.Errorf("Plain(%q): got %s, want %s", text, got, want)
 		}
+	}
+}
+
+// Whatever somebody calls a path, the shell takes it for one word that is that path.
+func TestTyped(t *testing.T) {
+	for _, text := range []string{
+		"/home/ada/.sigstore", "/home/ada lovelace", "/tmp/$(touch owned)", "/tmp/`id`;reboot", "/tmp/it's", "/tmp/\\",
+		"/tmp/a\nb", "/tmp/\x1b[2J'$(id)", "/tmp/\xff\xfe", "/tmp/ü", "", "~", "*", "!!", "a\u202eb", "$'x'",
+	} {
+		typed := health.Typed(text)
+		out, err := exec.CommandContext(t.Context(), "bash", "-c", "printf %s "+typed).Output()
+		if err != nil || string(out) != text {
+			t.Errorf("Typed(%q) is %s: the shell makes %q of it (%v)", text, typed, out, err)
+		}
+		for _, r := range typed {
+			if !strconv.IsPrint(r) {
+				t.Errorf("Typed(%q) holds %q", text, r)
+			}
+		}
+	}
+	if got := health.Typed("/home/ada/.sigstore"); got != "/home/ada/.sigstore" {
+		t.Errorf("a path without anything special: got %s", got)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // Style says how text is written.
 type Style struct {
 	Color bool // with ANSI colours; without, no escape sequence at all
-	Width int  // columns; 0 means 80, fewer than 40 are taken for 40
+	Width int  // columns; 0 means 80, fewer than 48 are taken for 48
 	// Now is the reader's time, for "12 min ago"; zero takes the report's.
 	Now time.Time
 }
@@ -23,7 +23,7 @@ func (s Style) width() int {
 	if s.Width == 0 {
 		return 80
 	}
-	return max(40, s.Width)
+	return max(48, s.Width)
 }
 
 // tone is what a piece of text means; colour is only ever added to a mark or a
@@ -121,34 +121,27 @@ func pad(text string, n int) string {
 	return text
 }
 
-// wrap breaks text into lines of at most n columns, at spaces where it can.
+// wrap breaks text into lines of at most n columns: at spaces where it can, inside
+// a word that is too long for a line (a path, mostly) after a slash if there is one.
 func wrap(text string, n int) []string {
 	n = max(8, n)
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > n {
+			lines, line = append(lines, line), ""
+		}
 		for utf8.RuneCountInString(word) > n {
-			runes := []rune(word)
-			room := n
-			if line != "" {
-				room = n - utf8.RuneCountInString(line) - 1
-				if room < n/3 {
-					lines, line = append(lines, line), ""
-					continue
-				}
-				line += " "
+			head := string([]rune(word)[:n])
+			if i := strings.LastIndexByte(head, '/'); i > n/2 {
+				head = head[:i+1]
 			}
-			lines, line = append(lines, line+string(runes[:room])), ""
-			word = string(runes[room:])
+			lines, word = append(lines, head), word[len(head):]
 		}
-		switch {
-		case line == "":
-			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= n:
-			line += " " + word
-		default:
-			lines, line = append(lines, line), word
+		if line != "" {
+			line += " "
 		}
+		line += word
 	}
 	if line != "" {
 		lines = append(lines, line)

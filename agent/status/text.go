@@ -4,6 +4,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -30,7 +31,7 @@ func Text(w io.Writer, r Report, s Style) error {
 	p.head()
 	p.problems()
 	p.mirrors()
-	p.caches(maxIll, maxWell)
+	p.caches(maxIll, maxWell, false)
 	p.clients(maxIll, maxWell, false)
 	p.unseen()
 	return p.flush(w)
@@ -39,7 +40,7 @@ func Text(w io.Writer, r Report, s Style) error {
 // CachesText writes the caches of the report, all of them.
 func CachesText(w io.Writer, r Report, s Style) error {
 	p := newPage(r, s)
-	p.caches(len(r.Caches), len(r.Caches))
+	p.caches(len(r.Caches), len(r.Caches), true)
 	p.unseen()
 	return p.flush(w)
 }
@@ -106,7 +107,10 @@ func (p *page) head() {
 	if p.r.Host != "" {
 		title += " on " + health.Plain(p.r.Host)
 	}
-	when := health.Instant(p.r.Generated)
+	when := p.ago(p.r.Generated)
+	if p.r.Agent == nil {
+		when = "seen " + when + ", without the agent"
+	}
 	title = cut(title, p.width()-len(when)-2)
 	p.line(p.paint(bold, pad(title, p.width()-len(when))), p.paint(dim, when))
 	t, text := p.r.verdict(p.Now)
@@ -130,6 +134,9 @@ func (r Report) verdict(now time.Time) (tone, string) {
 	}
 	if len(r.Mirrors) == 0 {
 		return note, "no mirror is configured"
+	}
+	if len(r.Unseen) > 0 {
+		return good, "all is well, as far as could be seen"
 	}
 	return good, "all is well"
 }
@@ -173,11 +180,10 @@ func (p *page) problems() {
 			return
 		}
 		t := severityTone(problem.Severity)
-		since := "since " + health.Span(p.Now.Sub(problem.Since))
-		if p.Now.Sub(problem.Since) < time.Minute {
-			since = "just now"
+		label := string(problem.Severity)
+		if lasted := p.Now.Sub(problem.Since); lasted >= time.Minute {
+			label += ", for " + health.Span(lasted)
 		}
-		label := fmt.Sprintf("%s, %s", problem.Severity, since)
 		code := cut(health.Plain(problem.Code), p.width()-4-len(label))
 		p.line(p.mark(t), " ", p.paint(t, code), "  ", p.paint(dim, label))
 		p.para(plain, "", problem.Summary)
@@ -202,7 +208,7 @@ func (p *page) mirrors() {
 		p.line(p.mark(t), " ", p.paint(bold, name), "  ", cutMiddle(health.Plain(m.URL), p.width()-4-len([]rune(name))))
 		p.para(dim, "", p.refreshed(m))
 		if m.LastError != nil {
-			p.para(t, "", health.Line(*m.LastError))
+			p.line(indent, p.paint(t, cut(health.Line(*m.LastError), p.width()-len(indent))))
 		}
 		for _, role := range roleNames {
 			if have, ok := m.Roles[role]; ok {
@@ -238,7 +244,10 @@ func (p *page) refreshed(m Mirror) string {
 		text = "refreshed " + p.ago(*m.LastSuccess)
 	}
 	if m.Failures > 0 {
-		text += ", " + plural(m.Failures, "failure") + " since"
+		text += ", " + plural(m.Failures, "failure")
+		if m.LastSuccess != nil {
+			text += " since"
+		}
 	}
 	if m.NextAttempt != nil {
 		text += ", next " + p.ahead(*m.NextAttempt)
@@ -257,10 +266,15 @@ func (p *page) role(m Mirror, name string, r Role) {
 	if left < 0 {
 		t, text = bad, "expired "+health.Span(left)+" ago"
 	}
-	p.line(indent, fmt.Sprintf("%-9s %6d   ", name, r.Version), p.paint(t, pad(text, 20)), p.paint(dim, health.Instant(r.Expires)))
+	until := health.Instant(r.Expires)
+	if p.width() < 66 {
+		until = ""
+	}
+	p.line(indent, fmt.Sprintf("%-9s %6d   ", name, r.Version), p.paint(t, pad(text, 20)), p.paint(dim, until))
 }
 
-func (p *page) caches(ill, well int) {
+// caches lists the caches; whole tells all of each, not only what is wrong.
+func (p *page) caches(ill, well int, whole bool) {
 	p.section("Caches")
 	if len(p.r.Caches) == 0 {
 		p.line(indent, "none found")
@@ -275,13 +289,13 @@ func (p *page) caches(ill, well int) {
 		t, owner := stateTone(c.State), cut(health.Plain(c.Owner), owners)
 		path := cutMiddle(health.Plain(c.Path), max(deepPath, p.width()-14-owners))
 		p.line(p.mark(t), " ", p.paint(t, pad(cut(health.Plain(c.State), 9), 10)), pad(path, max(deepPath, p.width()-14-owners)), "  ", p.paint(dim, owner))
-		if t == good {
-			continue
+		switch text := joined("; ", c.Detail, c.Consequence); {
+		case whole:
+			p.para(plain, "", joined(", ", layoutOf(c), text))
+		case t != good && text != "":
+			p.line(indent, cut(health.Line(text), p.width()-len(indent)))
 		}
-		if text := joined("; ", c.Detail, c.Consequence); text != "" {
-			p.para(plain, "", text)
-		}
-		if c.Remedy != "" {
+		if whole && c.Remedy != "" {
 			p.para(note, "→ ", c.Remedy)
 		}
 	}
@@ -298,7 +312,7 @@ func (p *page) clients(ill, well int, whole bool) {
 	for _, c := range p.r.Clients {
 		names = max(names, len([]rune(clientName(c))))
 	}
-	names = min(names, p.width()/3)
+	names = min(names, p.width()/4)
 	list := folded(p.r.Clients, func(c Client) tone { return verdictTone(c.Verdict) }, ill, well)
 	for _, c := range list.shown {
 		t := verdictTone(c.Verdict)
@@ -308,7 +322,7 @@ func (p *page) clients(ill, well int, whole bool) {
 			p.inside(c)
 		}
 		for _, j := range c.Judgements {
-			p.judgement(j)
+			p.judgement(j, whole)
 		}
 		if len(c.Judgements) == 0 {
 			p.para(dim, "", "not judged: no mirror was refreshed yet")
@@ -339,17 +353,29 @@ func (p *page) inside(c Client) {
 	}
 }
 
-// judgement tells why a verdict is not "ok".
-func (p *page) judgement(j health.Judgement) {
+// judgement tells why a verdict is not "ok"; whole tells where the client starts,
+// and all of each reason.
+func (p *page) judgement(j health.Judgement, whole bool) {
+	if whole {
+		text := fmt.Sprintf("%s: %s", health.Plain(j.Mirror), health.Plain(string(j.Verdict)))
+		if j.Start != "" {
+			text += ", starting from " + health.Line(j.Start)
+		}
+		p.para(dim, "", text)
+	}
 	if j.Verdict == health.OK {
 		return
 	}
 	for _, reason := range j.Reasons {
-		text := health.Plain(j.Mirror) + ": " + health.Line(reason.Summary)
+		text, rule := health.Plain(j.Mirror)+": "+health.Line(reason.Summary), ""
 		if reason.Rule != "" {
-			text += " (" + health.Plain(reason.Rule) + ")"
+			rule = " (" + cut(health.Plain(reason.Rule), 12) + ")"
 		}
-		p.para(plain, "", text)
+		if whole {
+			p.para(plain, "  "+pad(cut(health.Plain(cmp.Or(reason.Rule, "-")), 12)+" ", 4), reason.Summary)
+			continue
+		}
+		p.line(indent, cut(text, p.width()-len(indent)-len([]rune(rule))), rule)
 	}
 	var last []string
 	if j.Required != "" {
@@ -403,6 +429,14 @@ func (p *page) ahead(t time.Time) string {
 		return "in " + health.Span(d)
 	}
 	return "due"
+}
+
+func layoutOf(c Cache) string {
+	text := "layout " + health.Plain(c.Layout)
+	if c.Mirror != "" {
+		text += ", mirror " + health.Plain(c.Mirror)
+	}
+	return text
 }
 
 func clientName(c Client) string {
