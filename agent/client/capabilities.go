@@ -130,86 +130,84 @@ func (e *evaluation) effective(name, text string) *semver.Version {
 }
 
 func (e *evaluation) answer(i Implementation, capability Capability) Answer {
-	if !e.linked(i) {
+	if !e.c.Linked.has(i) || slices.Contains(capability.Never, i.library()) {
 		return No
 	}
-	for _, name := range capability.Never {
-		if name == map[Implementation]string{Legacy: GoTUF, V2: GoTUFv2}[i] {
-			return No
-		}
-	}
-	best, applied := No, false
+	best := No
 	for _, h := range capability.Have {
-		a, applies := e.condition(i, h)
-		if !applies {
-			continue
-		}
-		applied = true
-		if a == Yes {
+		switch e.condition(i, h) {
+		case Yes:
 			return Yes
-		}
-		if a == Maybe {
+		case Maybe:
 			best = Maybe
 		}
-	}
-	if !applied && len(capability.Have) > 0 && e.unread(i) {
-		return Maybe
 	}
 	return best
 }
 
-// linked says whether the implementation is in the client at all.
-func (e *evaluation) linked(i Implementation) bool {
+// has says whether an implementation is in a client at all.
+func (l Linked) has(i Implementation) bool {
 	if i == V2 {
-		return e.c.Linked.TUFv2 || e.c.Linked.SigstoreGo
+		return l.TUFv2 || l.SigstoreGo
 	}
-	return e.c.Linked.LegacyTUF || e.c.Linked.SigstoreTUF || e.c.Linked.CosignTUF
+	return l.LegacyTUF || l.SigstoreTUF || l.CosignTUF
 }
 
-// unread says that the implementation is linked but its version cannot be told.
-func (e *evaluation) unread(i Implementation) bool {
-	base := map[Implementation]string{Legacy: GoTUF, V2: GoTUFv2}[i]
-	return e.versions[base] == nil
+// library is what the implementation is made of.
+func (i Implementation) library() string {
+	if i == V2 {
+		return GoTUFv2
+	}
+	return GoTUF
 }
 
-// condition evaluates one way to have a capability; it applies to the
-// implementation that its libraries belong to.
-func (e *evaluation) condition(i Implementation, h Condition) (a Answer, applies bool) {
-	a = Yes
+// condition evaluates one way to have a capability; a condition on the libraries
+// of the other implementation does not hold.
+func (e *evaluation) condition(i Implementation, h Condition) Answer {
+	a := Yes
 	for name, r := range h.Versions {
-		if name == cosign {
-			a = min2(a, e.cosign(r))
-			continue
-		}
-		if of(name) != i {
-			return No, false
-		}
-		v, there := e.versions[name]
+		v, listed := e.versions[name]
 		switch {
-		case !there && e.c.known(name):
-			return No, false
+		case name == cosign:
+			a = both(a, e.cosign(r))
+		case of(name) != i:
+			return No
+		case !listed && !e.c.Linked.needs(name):
+			return No // it is not in there
 		case v == nil:
-			a = min2(a, Maybe)
+			a = both(a, Maybe)
 		case !r.holds(v):
-			a = No
+			return No
 		}
 	}
 	for _, l := range h.Linked {
 		if is, _ := e.c.Linked.by(l); !is {
-			a = No
+			return No
 		}
 	}
 	for _, l := range h.NotLinked {
 		if is, _ := e.c.Linked.by(l); is {
-			a = No
+			return No
 		}
 	}
-	return a, true
+	return a
 }
 
-// known says that a library's absence from Libraries means its absence from the
-// client. Without any library (a build without module information) it does not.
-func (c Client) known(string) bool { return len(c.Libraries) > 0 }
+// needs says whether functions that are linked come from that library: it is
+// there then, although a build without module information does not list it.
+func (l Linked) needs(library string) bool {
+	switch library {
+	case GoTUF:
+		return l.LegacyTUF
+	case GoTUFv2:
+		return l.TUFv2
+	case Sigstore:
+		return l.SigstoreTUF
+	case SigstoreGo:
+		return l.SigstoreGo
+	}
+	return false
+}
 
 func (e *evaluation) cosign(r versionRange) Answer {
 	if e.c.Name != cosign {
@@ -225,39 +223,39 @@ func (e *evaluation) cosign(r versionRange) Answer {
 	return No
 }
 
-// min2 is the answer to "both": No beats Maybe beats Yes.
-func min2(a, b Answer) Answer {
-	if a == No || b == No {
+// both is the answer to two questions at once: no if one is no, yes if both are.
+func both(a, b Answer) Answer {
+	switch {
+	case a == No || b == No:
 		return No
+	case a == Yes && b == Yes:
+		return Yes
 	}
-	return min(a, b)
+	return Maybe
 }
 
 // Uses returns the implementations by which a client is judged: the one its
 // release uses by default where that is known, else every one that it links.
 // A client that links none returns none.
 func (m *Model) Uses(c Client) []Implementation {
-	e := evaluation{m: m, c: c}
-	legacy, v2 := e.linked(Legacy), e.linked(V2)
-	if legacy && v2 && c.Name == cosign {
-		if v, err := Upstream(c.Version); err == nil {
-			if cap, ok := m.capability(TrustedRootDefault); ok && slices.ContainsFunc(cap.Have, func(h Condition) bool {
-				r, ok := h.Versions[cosign]
-				return ok && r.holds(v)
-			}) {
+	legacy, v2 := c.Linked.has(Legacy), c.Linked.has(V2)
+	switch {
+	case legacy && v2:
+		if c.Name == cosign {
+			switch m.Capabilities(c).Can(V2, TrustedRootDefault) {
+			case Yes:
 				return []Implementation{V2}
+			case No:
+				return []Implementation{Legacy}
 			}
-			return []Implementation{Legacy}
 		}
+		return []Implementation{Legacy, V2}
+	case legacy:
+		return []Implementation{Legacy}
+	case v2:
+		return []Implementation{V2}
 	}
-	var uses []Implementation
-	if legacy {
-		uses = append(uses, Legacy)
-	}
-	if v2 {
-		uses = append(uses, V2)
-	}
-	return uses
+	return nil
 }
 
 func (m *Model) capability(id string) (Capability, bool) {

@@ -39,7 +39,7 @@ type FindOptions struct {
 // read once however many names lead to it. What could not be read comes back as
 // errors beside the clients found; nothing is executed.
 func Find(ctx context.Context, o FindOptions) ([]Client, []error) {
-	s := search{o: o, seen: map[fileKey]bool{}, clients: []Client{}}
+	s := search{o: o, seen: map[fileKey]bool{}, dirs: map[string]bool{}, clients: []Client{}}
 	for _, path := range o.Files {
 		s.look(ctx, path, true)
 	}
@@ -52,8 +52,8 @@ func Find(ctx context.Context, o FindOptions) ([]Client, []error) {
 	if s.more > 0 {
 		s.errs = append(s.errs, fmt.Errorf("listing clients: %d more than the %d that are listed", s.more, MaxClients))
 	}
-	if s.dropped > 0 {
-		s.errs = append(s.errs, fmt.Errorf("looking for clients: %d files more than the %d that are looked at", s.dropped, maxCandidates))
+	if s.dropped {
+		s.errs = append(s.errs, fmt.Errorf("looking for clients: there are more than the %d files that are looked at", maxCandidates))
 	}
 	if err := ctx.Err(); err != nil {
 		s.errs = append(s.errs, fmt.Errorf("looking for clients: %w", err))
@@ -67,10 +67,11 @@ func Find(ctx context.Context, o FindOptions) ([]Client, []error) {
 type search struct {
 	o       FindOptions
 	seen    map[fileKey]bool
+	dirs    map[string]bool
 	clients []Client
 	errs    []error
 	more    int
-	dropped int
+	dropped bool
 }
 
 func (s *search) excluded(path string) bool {
@@ -81,9 +82,11 @@ func (s *search) excluded(path string) bool {
 }
 
 func (s *search) dir(ctx context.Context, dir string) {
-	if !filepath.IsAbs(dir) || s.excluded(dir) {
+	dir = filepath.Clean(dir)
+	if !filepath.IsAbs(dir) || s.dirs[dir] || s.excluded(dir) {
 		return // "." on PATH is whoever's directory we were started in
 	}
+	s.dirs[dir] = true
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.errs = append(s.errs, fmt.Errorf("reading directory %q: %w", dir, quoted(err)))
@@ -95,17 +98,34 @@ func (s *search) dir(ctx context.Context, dir string) {
 	}
 }
 
+var errEnough = errors.New("enough matches")
+
 func (s *search) glob(ctx context.Context, pattern string) {
-	matches, err := doublestar.FilepathGlob(pattern, doublestar.WithNoFollow())
-	if err != nil {
-		s.errs = append(s.errs, fmt.Errorf("looking for %q: %w", pattern, quoted(err)))
+	base, rest := doublestar.SplitPattern(filepath.ToSlash(pattern))
+	if !filepath.IsAbs(base) {
+		s.errs = append(s.errs, fmt.Errorf("looking for %q: not an absolute path", pattern))
+		return
 	}
-	for _, path := range matches {
+	matches := 0
+	err := doublestar.GlobWalk(os.DirFS(base), rest, func(name string, _ fs.DirEntry) error {
+		if matches++; matches > maxCandidates {
+			return errEnough
+		}
+		path := filepath.Join(base, filepath.FromSlash(name))
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			s.dir(ctx, path)
-			continue
+		} else {
+			s.look(ctx, path, false)
 		}
-		s.look(ctx, path, false)
+		return ctx.Err()
+	}, doublestar.WithNoFollow())
+	if errors.Is(err, errEnough) {
+		s.dropped = true
+		return
+	}
+	// What is not there is simply not found.
+	if err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
+		s.errs = append(s.errs, fmt.Errorf("looking for %q: %w", pattern, quoted(err)))
 	}
 }
 
@@ -134,7 +154,7 @@ func (s *search) look(ctx context.Context, path string, named bool) {
 		return
 	}
 	if len(s.seen) == maxCandidates {
-		s.dropped++
+		s.dropped = true
 		return
 	}
 	s.seen[key] = true

@@ -66,20 +66,23 @@ func chunks(f io.ReaderAt, size int64, see func(chunk []byte, at int64)) error {
 	return nil
 }
 
-var functionPrefix = []byte("\x00github.com/")
+// functionPrefix begins every name that is looked for.
+var functionPrefix = []byte("github.com/")
 
 func scanFunctions(chunk []byte, l *Linked) {
-	for {
-		i := bytes.Index(chunk, functionPrefix)
+	for at := 1; at < len(chunk); {
+		// Not with the NUL before it: in a run of zeros that would be slow.
+		i := bytes.Index(chunk[at:], functionPrefix)
 		if i < 0 {
 			return
 		}
-		chunk = chunk[i+1:]
-		end := bytes.IndexByte(chunk[:min(len(chunk), overlap)], 0)
-		if end < 0 {
+		from := at + i
+		at = from + len(functionPrefix)
+		end := bytes.IndexByte(chunk[from:min(len(chunk), from+overlap)], 0)
+		if chunk[from-1] != 0 || end < 0 {
 			continue
 		}
-		switch name := chunk[:end]; {
+		switch name := chunk[from : from+end]; {
 		case is(name, fnLegacyTUF):
 			l.LegacyTUF = true
 		case is(name, fnTUFv2):

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/client"
+)
+
+func find(t *testing.T, o client.FindOptions) ([]string, []error) {
+	t.Helper()
+	o.Model = loadModel(t)
+	found, errs := client.Find(t.Context(), o)
+	paths := []string{}
+	for _, c := range found {
+		paths = append(paths, c.Path)
+	}
+	return paths, errs
+}
+
+func same(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("found %q, want %q", got, want)
+	}
+}
+
+func TestFindLooksWhereItIsPointed(t *testing.T) {
+	dir := t.TempDir()
+	at := func(elem ...string) string { return filepath.Join(append([]string{dir}, elem...)...) }
+	for _, d := range []string{"bin", "opt/a/bin", "opt/b", "skipped"} {
+		if err := os.MkdirAll(at(d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, other := program(cosign201("v2.0.1"), fnLegacy), program(cosign201("v2.0.0"), fnLegacy)
+	write(t, at("bin/cosign"), old)
+	write(t, at("bin/script"), []byte("#!/bin/sh\n"))
+	write(t, at("bin/ls"), program(modinfo("path\tls")))
+	write(t, at("opt/a/bin/cosign"), other)
+	write(t, at("opt/b/cosign-2"), append(other, 0))
+	write(t, at("skipped/cosign"), append(old, 0))
+	if err := os.WriteFile(at("bin/data"), append(old, 0, 0), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for link, target := range map[string]string{"bin/again": "cosign", "bin/dangling": "nowhere", "opt/linked": "../bin", "bin/loop": "loop"} {
+		if err := os.Symlink(target, at(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(at("bin/fifo"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := net.Listen("unix", at("bin/socket")); err != nil {
+		t.Fatal(err)
+	} else {
+		defer l.Close()
+	}
+
+	got, errs := find(t, client.FindOptions{Dirs: []string{at("bin"), at("bin"), at("missing"), ".", ""}})
+	same(t, got, at("bin/again")) // cosign by its first name, once
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "bin/loop") {
+		t.Errorf("errors %v, want one about the loop", errs)
+	}
+	got, errs = find(t, client.FindOptions{Globs: []string{at("opt/**/bin"), at("**/cosign-[0-9]"), at("opt/linked/*"), at("nowhere/*")}, Exclude: []string{at("bin/loop"), at("opt/linked/loop")}})
+	same(t, got, at("opt/a/bin/cosign"), at("opt/b/cosign-2"), at("opt/linked/again"))
+	if len(errs) != 0 {
+		t.Errorf("errors %v", errs)
+	}
+	got, _ = find(t, client.FindOptions{Globs: []string{at("**/cosign*")}, Exclude: []string{at("skipped/**"), at("opt")}})
+	same(t, got, at("bin/cosign"), at("opt/a/bin/cosign"), at("opt/b/cosign-2"))
+	got, errs = find(t, client.FindOptions{Files: []string{at("skipped/cosign"), at("bin/script"), at("bin/fifo"), at("no\nsuch")}, Exclude: []string{at("**")}})
+	same(t, got, at("skipped/cosign")) // what is named is never excluded
+	text := fmt.Sprint(errs)
+	if len(errs) != 3 || !errors.Is(errs[0], client.ErrNotClient) || strings.Contains(text, "\n") || !strings.Contains(text, `no\nsuch`) {
+		t.Errorf("errors %v, want three, quoted", errs)
+	}
+}
+
+func TestAFileIsReadOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cosign")
+	info := func(version string) []byte { return program(cosign201(version), fnLegacy) }
+	write(t, path, info("v2.0.1"))
+	then := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, then, then); err != nil {
+		t.Fatal(err)
+	}
+	o := client.FindOptions{Files: []string{path}, Model: loadModel(t), Cache: client.NewScanCache()}
+	version := func() string {
+		t.Helper()
+		found, errs := client.Find(t.Context(), o)
+		if len(found) != 1 || len(errs) != 0 {
+			t.Fatal(found, errs)
+		}
+		return found[0].Version
+	}
+	if v := version(); v != "v2.0.1" {
+		t.Fatal(v)
+	}
+	// The same inode, size and time with other bytes: only a second read sees them.
+	write(t, path, info("v2.0.0"))
+	if err := os.Chtimes(path, then, then); err != nil {
+		t.Fatal(err)
+	}
+	if v := version(); v != "v2.0.1" {
+		t.Errorf("read again: %s", v)
+	}
+	if err := os.Chtimes(path, then, then.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if v := version(); v != "v2.0.0" {
+		t.Errorf("a changed file is not read again: %s", v)
+	}
+	o.Cache = nil
+	if v := version(); v != "v2.0.0" {
+		t.Errorf("without a cache: %s", v)
+	}
+}
+
+func TestAtMost200AreListed(t *testing.T) {
+	dir := t.TempDir()
+	for i := range client.MaxClients + 7 {
+		write(t, filepath.Join(dir, fmt.Sprintf("cosign-%03d", i)), program(cosign201("v2.0.1"), fnLegacy, fmt.Sprint(i)))
+	}
+	got, errs := find(t, client.FindOptions{Dirs: []string{dir}})
+	if len(got) != client.MaxClients || len(errs) != 1 || !strings.Contains(errs[0].Error(), "7 more") {
+		t.Errorf("listed %d, errors %v", len(got), errs)
+	}
+}
+
+func TestFindEndsWithItsContext(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "cosign"), program(cosign201("v2.0.1"), fnLegacy))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	found, errs := client.Find(ctx, client.FindOptions{Files: []string{path}, Model: loadModel(t)})
+	if len(found) != 0 || len(errs) != 1 || !errors.Is(errs[0], context.Canceled) {
+		t.Errorf("found %v, errors %v", found, errs)
+	}
+}
