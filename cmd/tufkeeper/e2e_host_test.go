@@ -198,6 +198,13 @@ func (a *agent) read(pipe io.Reader) {
 	_ = a.cmd.Wait() // how it ended is asked of ProcessState
 }
 
+// wake makes the agent refresh now.
+func (a *agent) wake(t *testing.T) {
+	if err := a.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Error(err)
+	}
+}
+
 // stop ends the agent as a service manager does.
 func (a *agent) stop(t *testing.T) {
 	t.Helper()
@@ -244,19 +251,25 @@ func (a *agent) since(mark int, match func(event) bool) []event {
 // wait returns the first event after a mark that matches.
 func (a *agent) wait(t *testing.T, what string, mark int, limit time.Duration, match func(event) bool) event {
 	t.Helper()
+	return a.waitN(t, what, mark, 1, limit, match)[0]
+}
+
+// waitN returns the events after a mark that match, once there are n.
+func (a *agent) waitN(t *testing.T, what string, mark, n int, limit time.Duration, match func(event) bool) []event {
+	t.Helper()
 	late := time.After(limit)
 	for {
 		a.mu.Lock()
 		grown := a.grown
 		a.mu.Unlock()
-		if found := a.since(mark, match); len(found) > 0 {
-			return found[0]
+		if found := a.since(mark, match); len(found) >= n {
+			return found
 		}
 		select {
 		case <-grown:
 		case <-a.done:
-			if found := a.since(mark, match); len(found) > 0 {
-				return found[0]
+			if found := a.since(mark, match); len(found) >= n {
+				return found
 			}
 			t.Fatalf("tufkeeper ended while %s was waited for; its log:\n%s", what, a.log())
 		case <-late:

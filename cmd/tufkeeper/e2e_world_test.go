@@ -18,9 +18,12 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +39,11 @@ type world struct {
 	mirrorURL string // without a slash at its end, as people write it
 	registry  string // host:port
 	log       *ecdsa.PrivateKey
+
+	distance atomic.Int64 // from the cosigns to the mirror, a time.Duration
+
+	mu     sync.Mutex
+	signed func() // called after each new timestamp
 }
 
 func newWorld(t *testing.T, o sandbox.Options) *world {
@@ -52,13 +60,66 @@ func newWorld(t *testing.T, o sandbox.Options) *world {
 	if o.Sigstore {
 		w.installLog(t)
 	}
-	mirror := httptest.NewServer(repo.Handler())
+	mirror := httptest.NewServer(w.far(repo.Handler()))
 	t.Cleanup(mirror.Close)
 	w.mirrorURL = mirror.URL
 	images := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(images.Close)
 	w.registry = strings.TrimPrefix(images.URL, "http://")
 	return w
+}
+
+// keepTimestamping re-signs the timestamp every second, as Sigstore does every day.
+func (w *world) keepTimestamping(t *testing.T) {
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-tick.C:
+				if err := w.repo.BumpTimestamp(); err != nil {
+					t.Error(err)
+					return
+				}
+				w.mu.Lock()
+				if w.signed != nil {
+					w.signed()
+				}
+				w.mu.Unlock()
+			}
+		}
+	}()
+}
+
+// onTimestamp sets what is called after each new timestamp from now on. When it
+// returns, what was set before is not running.
+func (w *world) onTimestamp(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.signed = f
+}
+
+// far answers everyone but tufkeeper with what there was when they asked, after
+// the time it takes over the distance.
+func (w *world) far(mirror http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		d := time.Duration(w.distance.Load())
+		if d == 0 || strings.HasPrefix(r.UserAgent(), "tufkeeper") {
+			mirror.ServeHTTP(rw, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		mirror.ServeHTTP(answer, r)
+		select {
+		case <-time.After(d):
+		case <-r.Context().Done():
+		}
+		maps.Copy(rw.Header(), answer.Header())
+		rw.WriteHeader(answer.Code)
+		_, _ = rw.Write(answer.Body.Bytes()) // a client that went away
+	})
 }
 
 // installLog makes our log the only one of the repository's trusted root.
