@@ -83,9 +83,10 @@ func TestOnlyRegularFilesOfTheDirectoryAreRead(t *testing.T) {
 			t.Errorf("%s: got ErrMissing, which would end a root chain", c.name)
 		}
 	}
-	_, err := fetch(t, m, "%1b%5b31m")
-	if err == nil || strings.Contains(err.Error(), "\x1b") {
-		t.Errorf("got error %q", err)
+	for _, name := range []string{"%1b%5b31m", "here/%1b%5b31m"} {
+		if _, err := fetch(t, m, name); err == nil || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("got error %q", err)
+		}
 	}
 }
 

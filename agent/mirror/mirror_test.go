@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -201,9 +202,12 @@ func TestHeadersFile(t *testing.T) {
 			}
 		})
 	}
-	if _, err := mirror.New(mirror.Options{URLs: []string{server.URL}, HeadersFile: t.TempDir()}, nil); err == nil {
-		t.Error("a directory was taken for a headers file")
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
 	}
+	_, err := mirror.New(mirror.Options{URLs: []string{server.URL}, HeadersFile: fifo}, nil)
+	wantError(t, err, "not a regular file")
 }
 
 func TestOptionsThatCannotBe(t *testing.T) {

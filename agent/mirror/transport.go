@@ -122,7 +122,7 @@ func dialer(timeout time.Duration) func(context.Context, string, string) (net.Co
 
 func onlyLoopback(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
-	if err != nil || !ap.Addr().Unmap().IsLoopback() {
+	if err != nil || !ap.Addr().IsLoopback() {
 		return fmt.Errorf("localhost resolved to %s, which is not a loopback address", address)
 	}
 	return nil
@@ -134,5 +134,5 @@ func loopback(host string) bool {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	return err == nil && ip.IsLoopback()
 }

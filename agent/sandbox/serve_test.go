@@ -181,6 +181,23 @@ func TestWaitsEndWithTheRequest(t *testing.T) {
 	}
 }
 
+func TestAnAnswerNobodyReadsEndsWithItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // which fails where a goroutine is left
+		repo := newRepo(t, sandbox.Options{})
+		repo.SetFault("", sandbox.Fault{Endless: true})
+		ctx, cancel := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, repo.URL()+"timestamp.json", nil)
+		must(t, err)
+		resp, err := repo.Client().Do(req)
+		must(t, err)
+		cancel()
+		synctest.Wait()
+		if _, err := io.ReadAll(resp.Body); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func TestADelayTakesItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		repo := newRepo(t, sandbox.Options{})
@@ -268,6 +285,9 @@ func TestRollbackServesAnOlderState(t *testing.T) {
 	must(t, repo.Rollback(2))
 	if got := version(); got != 1 {
 		t.Errorf("rolled back by 2: got timestamp %d, want 1", got)
+	}
+	if got := parse(t, repo.Files().Timestamp).Signed.Version; got != 3 {
+		t.Errorf("the newest files hold timestamp %d, want 3", got)
 	}
 	if got := repo.Versions()["timestamp"]; got != 3 {
 		t.Errorf("the newest timestamp is %d, want 3", got)
