@@ -101,7 +101,7 @@ type About struct {
 // Build makes the report of one look, generated at f.At.
 func Build(f health.Facts, judged []health.ClientJudgement, problems []health.Problem, about About) Report {
 	r := Report{
-		Schema: Schema, Generated: f.At.UTC().Truncate(time.Second), Host: about.Host, Version: about.Version,
+		Schema: Schema, Generated: f.At.UTC().Truncate(time.Millisecond), Host: about.Host, Version: about.Version,
 		Problems: problems, Unseen: f.Unseen,
 	}
 	if about.PID != 0 {
@@ -159,7 +159,7 @@ func instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.UTC().Truncate(time.Second)
+	t = t.UTC().Truncate(time.Millisecond)
 	return &t
 }
 

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package agent is the whole job: it wires the parts from the config, runs the
+// tasks, and holds the one cycle: refresh, publish, look, judge, tell, call out.
+//
+// The daemon, `refresh` and `run --once` run this same cycle; `status --now`
+// and the listing commands run the parts of it that change nothing (see Look).
+// One agent owns one state directory; a second one is refused.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/tufkeeper/tufkeeper/agent/alert"
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/publish"
+	"github.com/tufkeeper/tufkeeper/agent/status"
+	"github.com/tufkeeper/tufkeeper/agent/store"
+	"github.com/tufkeeper/tufkeeper/agent/watch"
+)
+
+// Event names of this package (docs/events.md).
+const (
+	evStarted      = "agent started"
+	evStopped      = "agent stopped"
+	evConfigLoaded = "config loaded"
+	evConfigFailed = "config refused"
+	evCycle        = "cycle finished"
+	evStatusFailed = "status write failed"
+)
+
+// Options is what an agent is made of besides its config.
+type Options struct {
+	Config config.Config
+	// Env is where the user's own places are: it tells a home from a system path.
+	Env config.Env
+	// Reload reads the config again; nil when there is nothing to read again.
+	Reload func() (config.Config, error)
+	// Wake asks for a refresh now, Reloads for a reload. Nil channels never do.
+	Wake, Reloads <-chan struct{}
+	// Notify tells the service manager how it goes ("READY=1", "STATUS=…"); nil for nobody.
+	Notify func(state string)
+	// Sinks carry alerts, by name; the log sink is always there.
+	Sinks     map[string]alert.Sink
+	Host      string // this host's name, for alerts and the report
+	MachineID string // spreads a fleet's refreshes; never leaves the host
+	Version   string
+	Log       hclog.Logger
+}
+
+// Agent does the whole job for one state directory. Run or Once may be called
+// once, from one goroutine; then Close.
+type Agent struct {
+	o       Options
+	cfg     config.Config
+	log     hclog.Logger
+	lock    *store.Lock
+	model   *client.Model
+	caller  *alert.Caller
+	tracker *health.Tracker
+	started time.Time
+	running bool // Run was called, not Once
+
+	keepers   []*keeper
+	mirrors   map[string]result // the last result of each keeper
+	publisher *publish.Publisher
+	scans     *client.ScanCache
+	watcher   *watch.Watcher // nil when nothing is watched (Once)
+
+	clients   []health.ClientFacts
+	unseen    []string // of the last client scan
+	clientsAt time.Time
+	judged    []health.ClientJudgement
+	cfgError  string
+	stateErr  string
+	retry     time.Time // when a cache wants to be published to again
+	alertErr  string
+	failed    map[string]string // why a cache could not be written, by path
+	memory    memory
+}
+
+// New takes the state directory, opens the stores and loads the last good sets.
+// An error means that nothing was started: *store.LockedError names the agent
+// that has the directory already.
+func New(o Options) (*Agent, error) {
+	if o.Notify == nil {
+		o.Notify = func(string) {}
+	}
+	a := &Agent{o: o, log: o.Log, started: time.Now(), scans: client.NewScanCache()}
+	model, err := client.LoadModel()
+	if err != nil {
+		return nil, err
+	}
+	a.model = model
+	keepers, err := a.prepare(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Config.StateDir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the state directory: %w", err)
+	}
+	if a.lock, err = store.LockDir(o.Config.StateDir); err != nil {
+		return nil, err
+	}
+	if err := a.adopt(o.Config, keepers); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	sinks := map[string]alert.Sink{"log": alert.NewLog(o.Log.Named("alert"))}
+	for name, s := range o.Sinks {
+		sinks[name] = s
+	}
+	a.caller = alert.NewCaller(sinks, o.Log.Named("alert"))
+	a.tracker = a.memory.load(o.Config.StateDir, a.log)
+	return a, nil
+}
+
+// Close lets go of the stores and of the state directory.
+func (a *Agent) Close() error {
+	var errs []error
+	for _, k := range a.keepers {
+		errs = append(errs, k.close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Release())
+	}
+	return errors.Join(errs...)
+}
+
+// prepare builds what a config asks for, and touches nothing of what is running.
+func (a *Agent) prepare(cfg config.Config) ([]*keeper, error) {
+	var keepers []*keeper
+	for _, m := range cfg.Mirrors {
+		k, err := newKeeper(m, cfg.Schedule, a.o.MachineID, a.o.Version, a.o.Log)
+		if err != nil {
+			return nil, err
+		}
+		keepers = append(keepers, k)
+	}
+	return keepers, nil
+}
+
+// adopt puts prepared keepers and their config in force.
+func (a *Agent) adopt(cfg config.Config, keepers []*keeper) error {
+	for i, k := range keepers {
+		if err := k.open(cfg.StateDir); err != nil {
+			for _, opened := range keepers[:i] {
+				err = errors.Join(err, opened.close())
+			}
+			return err
+		}
+	}
+	old := a.mirrors
+	a.cfg, a.keepers = cfg, keepers
+	a.mirrors = make(map[string]result, len(keepers))
+	for _, k := range keepers {
+		if was, ok := old[k.cfg.Name]; ok {
+			k.inherit(was)
+		}
+		a.mirrors[k.cfg.Name] = k.result(false)
+	}
+	a.publisher = publish.New(publish.Options{
+		Policy: func(c cache.Cache) config.Policy { return policyOf(cfg, c) },
+		Quiet:  cfg.Caches.Quiet,
+		Log:    a.o.Log.Named("publish"),
+	})
+	a.clientsAt = time.Time{}
+	a.log.Info(evConfigLoaded, "path", orDefaults(cfg.Path), "mirrors", len(cfg.Mirrors))
+	return nil
+}
+
+// Once runs one whole cycle, every mirror refreshed now, and returns the report.
+// A mirror that could not be refreshed is in the report, and is no error.
+func (a *Agent) Once(ctx context.Context) (status.Report, error) {
+	var wg sync.WaitGroup
+	results := make(chan result, len(a.keepers))
+	for _, k := range a.keepers {
+		wg.Go(func() { results <- k.once(ctx) })
+	}
+	wg.Wait()
+	close(results)
+	for r := range results {
+		a.mirrors[r.name] = r
+	}
+	if err := ctx.Err(); err != nil {
+		return status.Report{}, err
+	}
+	return a.cycle(ctx), nil
+}
+
+// Run keeps doing the job until ctx ends, which is no error.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.running = true
+	a.log.Info(evStarted, "version", a.o.Version, "pid", os.Getpid(), "state", a.cfg.StateDir)
+	a.o.Notify("READY=1")
+	err := a.loop(ctx)
+	a.o.Notify("STOPPING=1")
+	a.log.Info(evStopped)
+	return err
+}
+
+// loop waits for what happens and runs a cycle for it. One goroutine: whatever
+// it owns needs no lock.
+func (a *Agent) loop(ctx context.Context) error {
+	tasks := a.start(ctx)
+	defer func() { tasks.stop() }()
+	a.cycle(ctx) // what is known before the first refresh
+	for {
+		timer := time.NewTimer(a.untilNext())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case err := <-tasks.failed:
+			timer.Stop()
+			return err
+		case r := <-tasks.results:
+			a.mirrors[r.name] = r
+			if r.fresh {
+				tasks.watcher.Watch(a.watched())
+			}
+		case <-tasks.watcher.Changes():
+			tasks.drain() // one cycle looks at all of them
+		case <-timer.C:
+		case <-a.o.Wake:
+			timer.Stop()
+			tasks.wake()
+			continue
+		case <-a.o.Reloads:
+			timer.Stop()
+			a.o.Notify("RELOADING=1")
+			next, keepers, err := a.reload()
+			if err == nil {
+				tasks.stop()
+				a.closeKeepers()
+				if err := a.adopt(next, keepers); err != nil {
+					return fmt.Errorf("adopting the new config: %w", err)
+				}
+				tasks = a.start(ctx)
+			}
+			a.o.Notify("READY=1")
+		}
+		timer.Stop()
+		a.cycle(ctx)
+	}
+}
+
+// cycle is the sentence: (refreshed,) publish, look, judge, tell, call out.
+func (a *Agent) cycle(ctx context.Context) status.Report {
+	start := time.Now()
+	a.publish(ctx, start)
+	facts := a.look(ctx, start)
+	problems, changes := a.judge(facts)
+	report := a.tell(facts, problems)
+	a.callOut(ctx, changes)
+	a.log.Debug(evCycle, "took", time.Since(start).Round(time.Millisecond).String(), "problems", len(problems))
+	return report
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package checkup looks at this host: which caches there are and what state
+// they are in, which Sigstore clients are installed and what is compiled into
+// them. It executes nothing that it finds, changes nothing, and judges nothing:
+// what it saw it hands on as health.Facts, with a line for every place it could
+// not look at.
+package checkup
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// Places says where caches are looked for.
+type Places struct {
+	Bases []string // cache roots, such as /home/ada/.sigstore/root
+	// Homes are the directories below which a cache is its owner's affair.
+	Homes []string
+	// Policy says, in config's words, what may be done to a cache.
+	Policy func(c cache.Cache) string
+}
+
+// Caches finds the caches of p and inspects each against the last good set of
+// its mirror at now. The second result names what could not be seen.
+func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFacts, []string) {
+	found, errs := cache.Find(p.Bases, mirrors)
+	sets := make(map[string]*trust.Set, len(mirrors))
+	for _, m := range mirrors {
+		sets[m.Name] = m.Set
+	}
+	facts := make([]health.CacheFacts, 0, len(found))
+	for _, c := range found {
+		facts = append(facts, health.CacheFacts{
+			Cache:      c,
+			Inspection: c.Inspect(sets[c.Mirror], now),
+			System:     !below(c.Path, p.Homes),
+			Policy:     p.Policy(c),
+		})
+	}
+	return facts, lines(errs)
+}
+
+// Clients finds the Sigstore clients that o names. A client below one of homes
+// is its owner's affair, every other one the system's. The second result names
+// what could not be seen.
+func Clients(ctx context.Context, o client.FindOptions, homes []string) ([]health.ClientFacts, []string) {
+	found, errs := client.Find(ctx, o)
+	facts := make([]health.ClientFacts, 0, len(found))
+	for _, c := range found {
+		facts = append(facts, health.ClientFacts{Client: c, System: !below(c.Path, homes)})
+	}
+	return facts, lines(errs)
+}
+
+// below says whether path lies in one of the directories.
+func below(path string, dirs []string) bool {
+	for _, d := range dirs {
+		rel, err := filepath.Rel(d, path)
+		if err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+			return true
+		}
+	}
+	return false
+}
+
+func lines(errs []error) []string {
+	var out []string
+	for _, err := range errs {
+		out = append(out, err.Error())
+	}
+	return out
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/checkup"
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/status"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// ClientsOptions narrows or changes what Clients judges.
+type ClientsOptions struct {
+	Files   []string // these files instead of what the config finds
+	Assume  []string // these releases, which are not installed
+	Against string   // a mirror URL, a directory of N.root.json, or one root file; "" for the stores
+	Start   string   // "embedded", "newest" or a root file
+	At      time.Time
+}
+
+// Clients judges clients by themselves: a report with nothing but clients, and
+// what could not be seen. It refreshes nothing and writes nothing.
+func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOptions) (status.Report, error) {
+	model, err := client.LoadModel()
+	if err != nil {
+		return status.Report{}, err
+	}
+	f, err := clientsSeen(ctx, cfg, env, model, o)
+	if err != nil {
+		return status.Report{}, err
+	}
+	repos, unseen, err := repositories(ctx, cfg, env, o)
+	if err != nil {
+		return status.Report{}, err
+	}
+	f.Unseen = append(f.Unseen, unseen...)
+	var judged []health.ClientJudgement
+	for _, c := range f.Clients {
+		c.Client.Notes = health.Notes(c.Client, f.At)
+		j := health.ClientJudgement{Client: c.Client, System: c.System}
+		for _, r := range repos {
+			j.Judgements = append(j.Judgements, health.JudgeClient(model, c.Client, r))
+		}
+		judged = append(judged, j)
+	}
+	return status.Build(f, judged, nil, status.About{}), nil
+}
+
+// clientsSeen are the clients asked for: assumed, named, or found. A file that
+// was named and is no client is an error.
+func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *client.Model, o ClientsOptions) (health.Facts, error) {
+	f := health.Facts{At: time.Now()}
+	for _, spec := range o.Assume {
+		c, err := model.Assume(spec)
+		if err != nil {
+			return f, fmt.Errorf("assuming %q: %w", spec, err)
+		}
+		f.Clients = append(f.Clients, health.ClientFacts{Client: c})
+	}
+	if len(o.Assume) > 0 {
+		return f, nil
+	}
+	find := findOptions(cfg, nil, model)
+	if len(o.Files) > 0 {
+		find = client.FindOptions{Files: o.Files, Model: model, MaxFileSize: find.MaxFileSize}
+	}
+	f.Clients, f.Unseen = checkup.Clients(ctx, find, homes(env))
+	if len(o.Files) > 0 && len(f.Unseen) > 0 {
+		return f, errors.New(f.Unseen[0])
+	}
+	return f, nil
+}
+
+// repositories are what the clients are held against.
+func repositories(ctx context.Context, cfg config.Config, env config.Env, o ClientsOptions) ([]health.Repository, []string, error) {
+	start, err := startOf(o.Start)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Against != "" {
+		r, err := readWhere(ctx, o.Against)
+		r.At, r.Start, r.StartRoot = o.At, start.name, start.root
+		return []health.Repository{r}, nil, err
+	}
+	var repos []health.Repository
+	var unseen []string
+	var mirrors []cache.Mirror
+	for _, m := range cfg.Mirrors {
+		set, err := lastGoodSet(cfg.StateDir, m)
+		mirrors = append(mirrors, cacheMirror(m, set))
+		switch {
+		case err != nil:
+			unseen = append(unseen, fmt.Sprintf("the store of mirror %q: %v", m.Name, err))
+		case set == nil:
+			unseen = append(unseen, fmt.Sprintf("mirror %q: nothing was refreshed here yet: tufkeeper refresh", m.Name))
+		default:
+			repos = append(repos, health.Repository{
+				Mirror: m.Name, Preview: m.Preview, Requirements: set.Requirements(),
+				At: o.At, Start: start.name, StartRoot: start.root,
+			})
+		}
+	}
+	if len(o.Assume) == 0 { // an assumed release has no cache here
+		facts, _ := checkup.Caches(cachePlaces(cfg, env), mirrors, time.Now()) // a cache that cannot be seen is no start
+		for i := range repos {
+			for _, c := range facts {
+				if c.Cache.Mirror == repos[i].Mirror {
+					repos[i].Caches = append(repos[i].Caches, c)
+				}
+			}
+		}
+	}
+	return repos, unseen, nil
+}
+
+type start struct {
+	name string
+	root *trust.RootForm
+}
+
+// startOf reads --start: a word, or a root file.
+func startOf(s string) (start, error) {
+	if s == "" || s == "embedded" || s == "newest" {
+		return start{name: s}, nil
+	}
+	data, err := readRegular(s, trust.MaxRoot)
+	if err != nil {
+		return start{}, fmt.Errorf("reading the starting root: %w", err)
+	}
+	form, err := trust.FormOf(data)
+	if err != nil {
+		return start{}, fmt.Errorf("reading the starting root %q: %w", s, err)
+	}
+	return start{root: &form}, nil
+}

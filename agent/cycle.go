@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/alert"
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/checkup"
+	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/publish"
+	"github.com/tufkeeper/tufkeeper/agent/status"
+)
+
+// publish carries the last good sets into the caches. What must wait (a set
+// that soaks, a cache in use) says until when.
+func (a *Agent) publish(ctx context.Context, now time.Time) {
+	a.retry = time.Time{}
+	found, _ := cache.Find(a.cfg.Caches.Paths, a.cacheMirrors()) // what cannot be found is told by look
+	sources := make(map[string]publish.Source, len(a.keepers))
+	for _, k := range a.keepers {
+		r := a.mirrors[k.cfg.Name]
+		if r.facts.Set == nil || r.facts.Preview {
+			continue
+		}
+		sources[k.cfg.Name] = publish.Source{
+			Set: r.facts.Set, FirstSeen: r.firstSeen, Checked: r.checked, Soak: k.cfg.Soak,
+		}
+	}
+	if a.watcher != nil {
+		for _, c := range found {
+			defer a.watcher.Expect(c.Base)()
+		}
+	}
+	a.failed = map[string]string{}
+	for _, out := range a.publisher.Publish(ctx, found, sources, now) {
+		if out.RetryAfter > 0 {
+			a.wantBy(now.Add(out.RetryAfter))
+		}
+		if out.Err != nil && !errors.Is(out.Err, cache.ErrBusy) {
+			a.failed[out.Cache.Path] = out.Err.Error()
+		}
+	}
+}
+
+// look gathers what is known of this host now. Binaries are read again only
+// when a scan is due: reading is the costly part, and unchanged files are cached.
+func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
+	f := health.Facts{At: now, ConfigError: a.cfgError, StateError: a.stateErr, AlertError: a.alertErr}
+	for _, k := range a.keepers {
+		r := a.mirrors[k.cfg.Name]
+		f.Mirrors = append(f.Mirrors, r.facts)
+		f.Clock = laterClock(f.Clock, r.clock)
+	}
+	if a.watcher != nil {
+		f.WatchDegraded = a.watcher.Degraded()
+	}
+	f.Caches, f.Unseen = checkup.Caches(cachePlaces(a.cfg, a.o.Env), a.cacheMirrors(), now)
+	for i := range f.Caches {
+		f.Caches[i].Failed = a.failed[f.Caches[i].Cache.Path]
+	}
+	if a.clientsAt.IsZero() || now.Sub(a.clientsAt) >= a.cfg.Clients.Scan {
+		a.clients, a.unseen = checkup.Clients(ctx, findOptions(a.cfg, a.scans, a.model), homes(a.o.Env))
+		a.clientsAt = now
+	}
+	f.Clients = a.clients
+	f.Unseen = append(f.Unseen, a.unseen...)
+	return f
+}
+
+// judge holds the clients against the repositories and the facts against the
+// limits, and says what holds now and what has changed.
+func (a *Agent) judge(f health.Facts) ([]health.Problem, []health.Change) {
+	a.judged = judgeClients(a.model, f)
+	findings := health.Judge(f, limits(a.cfg), a.judged)
+	problems, changes := a.tracker.Update(f.At, findings, a.cfg.Alerts.Reminder)
+	a.stateErr = a.memory.save(a.cfg.StateDir, a.tracker)
+	return problems, changes
+}
+
+// tell writes the report that status, check and the service manager read.
+func (a *Agent) tell(f health.Facts, problems []health.Problem) status.Report {
+	report := status.Build(f, a.judged, problems, a.about())
+	if err := status.Write(a.cfg.StatusFile, report); err != nil {
+		a.log.Warn(evStatusFailed, "path", a.cfg.StatusFile, "error", err)
+	}
+	a.o.Notify("STATUS=" + report.Headline())
+	return report
+}
+
+// callOut hands the changes to the sinks. What a sink did not take waits for the
+// next cycle; that it waits is a problem of its own.
+func (a *Agent) callOut(ctx context.Context, changes []health.Change) {
+	a.alertErr = ""
+	if err := errors.Join(a.caller.Call(ctx, alert.New(a.o.Host, time.Now(), changes))...); err != nil {
+		a.alertErr = err.Error()
+	}
+}
+
+// untilNext is how long the loop may sleep when nothing happens.
+func (a *Agent) untilNext() time.Duration {
+	wait := a.cfg.Caches.Scan
+	if c := time.Until(a.clientsAt.Add(a.cfg.Clients.Scan)); c < wait {
+		wait = c
+	}
+	if !a.retry.IsZero() {
+		wait = min(wait, time.Until(a.retry))
+	}
+	if at, ok := a.tracker.Next(); ok {
+		wait = min(wait, time.Until(at))
+	}
+	return max(wait, 10*time.Millisecond)
+}
+
+// wantBy asks for a cycle at t at the latest.
+func (a *Agent) wantBy(t time.Time) {
+	if a.retry.IsZero() || t.Before(a.retry) {
+		a.retry = t
+	}
+}
+
+// about says who reports. One cycle alone is no agent that somebody could wake.
+func (a *Agent) about() status.About {
+	about := status.About{Version: a.o.Version, Host: a.o.Host}
+	if a.running {
+		about.Started, about.PID = a.started, a.lock.PID()
+	}
+	return about
+}
+
+// cacheMirrors are the mirrors whose caches may be written: previews are for judging only.
+func (a *Agent) cacheMirrors() []cache.Mirror {
+	var ms []cache.Mirror
+	for _, k := range a.keepers {
+		ms = append(ms, cacheMirror(k.cfg, a.mirrors[k.cfg.Name].facts.Set))
+	}
+	return ms
+}
+
+// watched are the directories whose change is worth a cycle.
+func (a *Agent) watched() []string {
+	dirs := append([]string(nil), a.cfg.Caches.Paths...)
+	found, _ := cache.Find(a.cfg.Caches.Paths, a.cacheMirrors())
+	for _, c := range found {
+		if c.Path != c.Base {
+			dirs = append(dirs, c.Path)
+		}
+	}
+	return dirs
+}
+
+func (a *Agent) closeKeepers() {
+	for _, k := range a.keepers {
+		if err := k.close(); err != nil {
+			a.log.Warn("store close failed", "mirror", k.cfg.Name, "error", err)
+		}
+	}
+}
+
+// headline is an error in one line, also where a config has many faults.
+func headline(err error) string {
+	var c *config.Error
+	if errors.As(err, &c) {
+		return c.Headline()
+	}
+	return err.Error()
+}
+
+// reload reads and prepares a new config. What is in force stays in force when
+// that fails; the failure is told and becomes a problem.
+func (a *Agent) reload() (config.Config, []*keeper, error) {
+	next, err := a.o.Reload()
+	var keepers []*keeper
+	if err == nil {
+		keepers, err = a.prepare(next)
+	}
+	if err == nil && next.StateDir != a.cfg.StateDir {
+		err = fmt.Errorf("state_dir changed from %q to %q: that needs a restart", a.cfg.StateDir, next.StateDir)
+	}
+	if err != nil {
+		a.cfgError = headline(err)
+		a.log.Error(evConfigFailed, "path", a.cfg.Path, "error", a.cfgError)
+		return config.Config{}, nil, err
+	}
+	a.cfgError = ""
+	return next, keepers, nil
+}

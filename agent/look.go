@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/checkup"
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/schedule"
+	"github.com/tufkeeper/tufkeeper/agent/status"
+)
+
+// Look looks at this host now without an agent, or beside one: the sets that
+// the stores hold, the caches, the clients. It refreshes nothing, writes
+// nothing and takes no lock. Problems that must hold for a while before an
+// agent raises them are told at once.
+func Look(ctx context.Context, cfg config.Config, env config.Env, about status.About) (status.Report, error) {
+	model, err := client.LoadModel()
+	if err != nil {
+		return status.Report{}, err
+	}
+	now := time.Now()
+	f := health.Facts{At: now}
+	var mirrors []cache.Mirror
+	for _, m := range cfg.Mirrors {
+		facts := health.MirrorFacts{Name: m.Name, URL: m.URL.String(), Preview: m.Preview, Interval: interval(m, cfg.Schedule)}
+		set, err := lastGoodSet(cfg.StateDir, m)
+		switch {
+		case err != nil:
+			f.Unseen = append(f.Unseen, fmt.Sprintf("the store of mirror %q: %v", m.Name, err))
+		case set != nil:
+			facts.Set, facts.LastSuccess = set, set.VerifiedAt()
+		default:
+			f.Unseen = append(f.Unseen, fmt.Sprintf("mirror %q: nothing was refreshed here yet", m.Name))
+		}
+		f.Mirrors = append(f.Mirrors, facts)
+		mirrors = append(mirrors, cacheMirror(m, set))
+	}
+	var unseen []string
+	f.Caches, unseen = checkup.Caches(cachePlaces(cfg, env), mirrors, now)
+	f.Unseen = append(f.Unseen, unseen...)
+	f.Clients, unseen = checkup.Clients(ctx, findOptions(cfg, nil, model), homes(env))
+	f.Unseen = append(f.Unseen, unseen...)
+	judged := judgeClients(model, f)
+	problems := health.Problems(now, health.Judge(f, limits(cfg), judged))
+	return status.Build(f, judged, problems, about), nil
+}
+
+func interval(m config.Mirror, common config.Schedule) time.Duration {
+	s := common
+	if m.Schedule != nil {
+		s = *m.Schedule
+	}
+	return schedule.Plan{Every: s.Every, Cron: s.Cron}.Interval(time.Now())
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/checkup"
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// defaultMirror is the mirror whose clients start from their embedded root,
+// whatever root their cache holds (measured: cosign from 2.5.1, gh). Without the
+// trailing slash: with one, cosign takes it for a custom mirror.
+const defaultMirror = "https://tuf-repo-cdn.sigstore.dev"
+
+func cacheMirror(m config.Mirror, set *trust.Set) cache.Mirror {
+	return cache.Mirror{Name: m.Name, URL: m.URL.String(), Default: m.URL.String() == defaultMirror, Set: set}
+}
+
+// policyOf is the policy for one cache. One of a mirror that is not ours, or that
+// is only a preview, is never more than reported.
+func policyOf(cfg config.Config, of cache.Cache) config.Policy {
+	p := cfg.Caches.PolicyFor(of.Path)
+	if p == config.PolicyIgnore {
+		return p
+	}
+	for _, m := range cfg.Mirrors {
+		if m.Name == of.Mirror && !m.Preview {
+			return p
+		}
+	}
+	return config.PolicyReport
+}
+
+func findOptions(cfg config.Config, scans *client.ScanCache, model *client.Model) client.FindOptions {
+	o := client.FindOptions{Cache: scans, Model: model, MaxFileSize: int64(cfg.Clients.MaxFileSize)}
+	if cfg.Clients.SearchPath {
+		o.Dirs = filepath.SplitList(os.Getenv("PATH"))
+	}
+	for _, g := range cfg.Clients.Globs {
+		o.Globs = append(o.Globs, g.String())
+	}
+	for _, g := range cfg.Clients.Exclude {
+		o.Exclude = append(o.Exclude, g.String())
+	}
+	return o
+}
+
+// cachePlaces says where to look for caches, and what may be done there.
+func cachePlaces(cfg config.Config, env config.Env) checkup.Places {
+	return checkup.Places{
+		Bases:  cfg.Caches.Paths,
+		Homes:  homes(env),
+		Policy: func(c cache.Cache) string { return string(policyOf(cfg, c)) },
+	}
+}
+
+// homes are the places whose clients are their owner's affair.
+func homes(env config.Env) []string {
+	dirs := []string{"/home", "/root"}
+	if env.Home != "" && env.Home != "/" {
+		dirs = append(dirs, env.Home)
+	}
+	return dirs
+}
+
+func limits(cfg config.Config) health.Limits {
+	l := health.Limits{Thresholds: make(map[string]health.Threshold, len(cfg.Thresholds))}
+	for role, t := range cfg.Thresholds {
+		l.Thresholds[role] = health.Threshold{Warning: t.Warning, Critical: t.Critical}
+	}
+	return l
+}
+
+// judgeClients holds every client against every mirror of which a set is known.
+// Expiry is not judged here: expired metadata is a problem of the mirror, not of
+// every client.
+func judgeClients(model *client.Model, f health.Facts) []health.ClientJudgement {
+	var repos []health.Repository
+	for _, m := range f.Mirrors {
+		if m.Set == nil {
+			continue
+		}
+		r := health.Repository{Mirror: m.Name, Preview: m.Preview, Requirements: m.Set.Requirements()}
+		for _, c := range f.Caches {
+			if c.Cache.Mirror == m.Name {
+				r.Caches = append(r.Caches, c)
+			}
+		}
+		repos = append(repos, r)
+	}
+	judged := make([]health.ClientJudgement, 0, len(f.Clients))
+	for _, c := range f.Clients {
+		c.Client.Notes = health.Notes(c.Client, f.At)
+		j := health.ClientJudgement{Client: c.Client, System: c.System}
+		for _, r := range repos {
+			j.Judgements = append(j.Judgements, health.JudgeClient(model, c.Client, r))
+		}
+		judged = append(judged, j)
+	}
+	return judged
+}
+
+// laterClock joins what two mirrors know of time: the later highest time, the later answer.
+func laterClock(a, b health.ClockFacts) health.ClockFacts {
+	if b.HighestSeen.After(a.HighestSeen) {
+		a.HighestSeen = b.HighestSeen
+	}
+	if b.MirrorSeen.After(a.MirrorSeen) {
+		a.MirrorDate, a.MirrorSeen = b.MirrorDate, b.MirrorSeen
+	}
+	return a
+}
+
+// inherit takes over from the keeper of the same name that ran before a reload.
+func (k *keeper) inherit(was result) {
+	if was.facts.URL != k.facts.URL {
+		return
+	}
+	set, damaged := k.facts.Set, k.facts.Damaged
+	interval, preview := k.facts.Interval, k.facts.Preview
+	k.facts = was.facts
+	k.facts.Set, k.facts.Damaged, k.facts.Interval, k.facts.Preview = set, damaged, interval, preview
+	k.firstSeen, k.checked = was.firstSeen, was.checked
+}
+
+func orDefaults(path string) string {
+	if path == "" {
+		return "(defaults)"
+	}
+	return path
+}
+
+// readRegular reads a regular file of at most limit bytes; a FIFO or a device
+// is refused without blocking on it.
+func readRegular(path string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is not a regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%q is larger than %d bytes", path, limit)
+	}
+	return data, nil
+}
