@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufkeeper/tufkeeper/agent"
+	"github.com/tufkeeper/tufkeeper/agent/status"
+)
+
+// clientsFlags are the flags of clients.
+type clientsFlags struct {
+	json    bool
+	failOn  []string
+	assume  []string
+	against string
+	start   string
+	at      string
+}
+
+func (p *program) clientsCommand() *cobra.Command {
+	var f clientsFlags
+	c := &cobra.Command{
+		Use:   "clients [PATH...]",
+		Short: "Lists the Sigstore clients and whether they can read the current root",
+		Long: `clients reads the Sigstore clients on this host, or those at PATH, without running
+them, and holds each against every configured mirror. Verdicts, worst first:
+outdated (cannot read what is in force), unknown, endangered (cannot read a
+preview), vulnerable (has a known advisory), ok.
+
+With --assume it judges a release that is not installed.`,
+		Example: `  tufkeeper clients
+  tufkeeper clients /usr/local/bin/cosign
+  tufkeeper clients --assume cosign@v2.0.1
+  tufkeeper clients --assume cosign@2.2.4 --against ./root_history --json
+  tufkeeper clients --fail-on outdated`,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			return p.clients(cmd.Context(), paths, f)
+		},
+	}
+	fl := c.Flags()
+	fl.BoolVar(&f.json, "json", false, "one JSON document")
+	fl.StringSliceVar(&f.failOn, "fail-on", nil, "exit 1 when a client has this `verdict`; may be repeated")
+	fl.StringArrayVar(&f.assume, "assume", nil, "judge this `release` instead: cosign@v2.0.1, or go-tuf=v0.5.2,sigstore=v1.6.1; may be repeated")
+	fl.StringVar(&f.against, "against", "", "judge against `where` instead of the store: a mirror URL, a directory of N.root.json, or one root file")
+	fl.StringVar(&f.start, "start", "embedded", "the root a client starts from: embedded, newest, or a root `file`")
+	fl.StringVar(&f.at, "at", "", "judge expiry at this `time` (RFC 3339); without it an assumed release is not judged by expiry")
+	return c
+}
+
+func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) error {
+	if err := oneOf("--fail-on", f.failOn, "outdated", "unknown", "endangered", "vulnerable", "ok"); err != nil {
+		return err
+	}
+	if len(f.assume) > 0 && len(paths) > 0 {
+		return &usageError{err: fmt.Errorf("--assume judges a release, PATH a file: name one of them"), hint: "see: tufkeeper clients --help"}
+	}
+	var at time.Time
+	if f.at != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, f.at); err != nil {
+			return &usageError{err: fmt.Errorf("--at: %q is no time in RFC 3339", f.at), hint: "for example --at 2026-11-20T00:00:00Z"}
+		}
+	}
+	cfg, err := p.config()
+	if err != nil {
+		return err
+	}
+	done := p.progress("reading clients")
+	r, err := agent.Clients(ctx, cfg, p.env, agent.ClientsOptions{
+		Files: paths, Assume: f.assume, Against: f.against, Start: f.start, At: at,
+	})
+	done()
+	if err != nil {
+		return err
+	}
+	if err := p.tellClients(r, f.json); err != nil {
+		return err
+	}
+	for _, c := range r.Clients {
+		if slices.Contains(f.failOn, string(c.Verdict)) {
+			return &exitError{code: exitFailed}
+		}
+	}
+	return nil
+}
+
+func (p *program) tellClients(r status.Report, asJSON bool) error {
+	if asJSON {
+		return p.writeJSON(struct {
+			Schema  int             `json:"schema"`
+			Clients []status.Client `json:"clients"`
+			Unseen  []string        `json:"unseen"`
+		}{1, r.Clients, r.Unseen})
+	}
+	s := p.style(p.stdout)
+	s.Now = time.Now()
+	return status.ClientsText(p.stdout, r, s)
+}
