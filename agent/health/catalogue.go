@@ -188,26 +188,26 @@ func Catalogue() []Condition {
 		},
 		{
 			Code: CosignOutdated, Severity: Critical,
-			Summary:   `cosign {version} at {path} cannot read mirror {mirror}: {reason}; {needs}{until}`,
-			Remedy:    `install {required} or newer in place of {path}`,
+			Summary:   `cosign {version} at {path} cannot read mirror {mirror}: {reason}{needs}{until}`,
+			Remedy:    `install the newest cosign in place of {path}`,
 			ClearedBy: `a newer cosign, or none, at that path; a warning for a file in a home; exclude the path in the configuration to silence it`,
 		},
 		{
 			Code: ClientOutdated, Severity: Critical,
-			Summary:   `{client} at {path} cannot read mirror {mirror}: {reason}; {needs}{until}`,
-			Remedy:    `install a newer {name} in place of {path}`,
+			Summary:   `{client} at {path} cannot read mirror {mirror}: {reason}{needs}{until}`,
+			Remedy:    `install the newest {name} in place of {path}`,
 			ClearedBy: `a newer client, or none, at that path; a warning for a file in a home; exclude the path in the configuration to silence it`,
 		},
 		{
 			Code: ClientEndangered, Severity: Warning,
-			Summary:   `{client} at {path} will not be able to read what is coming, as mirror {mirror} shows it: {reason}; {needs}`,
+			Summary:   `{client} at {path} will not be able to read what is coming, as mirror {mirror} shows it: {reason}{needs}`,
 			Remedy:    `replace {path} before the change reaches the mirror it uses`,
 			ClearedBy: `a newer client at that path; silent while the same file is reported as outdated`,
 		},
 		{
 			Code: ClientVulnerable, Severity: Warning,
-			Summary:   `{client} at {path} has a known vulnerability: {reason}; {needs}`,
-			Remedy:    `install a newer {name} in place of {path}`,
+			Summary:   `{client} at {path} has a known vulnerability: {reason}{needs}`,
+			Remedy:    `install the newest {name} in place of {path}`,
 			ClearedBy: `a newer client, or none, at that path`,
 		},
 		{

@@ -45,7 +45,7 @@ func (j *judge) client(c ClientJudgement, v Judgement, outdated bool) {
 			"client": Plain(clientName(c.Client)), "name": Plain(cmp.Or(c.Client.Name, "client")),
 			"version": Plain(cmp.Or(c.Client.Version, "(unknown version)")),
 			"path":    Plain(c.Client.Path), "mirror": Plain(v.Mirror), "reason": reasons(v.Reasons),
-			"required": cmp.Or(v.Required, "a newer release"), "needs": needs(v.Required), "until": j.until(v.Until),
+			"needs": needs(c.Client, v.Required), "until": j.until(v.Until),
 		},
 		fields: []any{"path", c.Client.Path, "mirror", v.Mirror},
 	}
@@ -82,8 +82,9 @@ func (j *judge) client(c ClientJudgement, v Judgement, outdated bool) {
 		// A verdict we have no word for is not a pass either.
 		f.code = ClientUnknown
 	}
-	if len(v.Reasons) > 0 && v.Reasons[0].Remedy != "" && (v.Required == "" || f.code != CosignOutdated) {
-		f.remedy = v.Reasons[0].Remedy
+	f.remedy = clientRemedy(c.Client, v)
+	if f.code == ClientVulnerable {
+		f.values["needs"] = ""
 	}
 	j.add(f)
 }
@@ -99,11 +100,31 @@ func (j *judge) until(t time.Time) string {
 	return "; it fails since " + Instant(t) + ", when its cached timestamp expired"
 }
 
-func needs(required string) string {
-	if required == "" {
-		return "no release is known that can"
+// clientRemedy says what to type: the release that meets every reason where it is
+// known, else what all the reasons agree on; "" leaves it to the catalogue.
+func clientRemedy(c client.Client, v Judgement) string {
+	if v.Required != "" && c.Name == "cosign" {
+		return "install " + v.Required + " or newer in place of " + Typed(c.Path)
 	}
-	return required + " or newer is needed"
+	remedy := ""
+	for i, r := range v.Reasons {
+		if i > 0 && r.Remedy != remedy {
+			return ""
+		}
+		remedy = r.Remedy
+	}
+	return remedy
+}
+
+// needs says what would be able; for a client other than cosign that is a library.
+func needs(c client.Client, required string) string {
+	switch {
+	case required == "":
+		return "; no release is known that can"
+	case c.Name == "cosign":
+		return "; " + required + " or newer is needed"
+	}
+	return "; it must be built with " + required + " or newer"
 }
 
 // reasons puts the first reason into words, with its rule, and counts the others.
@@ -112,7 +133,7 @@ func reasons(rs []Reason) string {
 		return "no reason is known"
 	}
 	text := Line(rs[0].Summary)
-	if rs[0].Rule != "" {
+	if rs[0].Rule != "" && !strings.Contains(rs[0].Summary, rs[0].Rule) {
 		text += " (" + Plain(rs[0].Rule) + ")"
 	}
 	if n := len(rs) - 1; n == 1 {

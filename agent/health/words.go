@@ -49,7 +49,8 @@ func Typed(s string) string {
 }
 
 func needsQuotes(r rune) bool {
-	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+=:@%,", r))
+	safe := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	return !safe && !strings.ContainsRune("/._-+=:@%,", r)
 }
 
 // Line makes one safe, bounded line of a text that is quoted already where it

@@ -4,10 +4,8 @@ package status
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -273,126 +271,6 @@ func (p *page) role(m Mirror, name string, r Role) {
 	p.line(indent, fmt.Sprintf("%-9s %6d   ", name, r.Version), p.paint(t, pad(text, 20)), p.paint(dim, until))
 }
 
-// caches lists the caches; whole tells all of each, not only what is wrong.
-func (p *page) caches(ill, well int, whole bool) {
-	p.section("Caches")
-	if len(p.r.Caches) == 0 {
-		p.line(indent, "none found")
-	}
-	owners := 0
-	for _, c := range p.r.Caches {
-		owners = max(owners, len([]rune(health.Plain(c.Owner))))
-	}
-	owners = min(owners, p.width()/5)
-	list := folded(p.r.Caches, func(c Cache) tone { return stateTone(c.State) }, ill, well)
-	for _, c := range list.shown {
-		t, owner := stateTone(c.State), cut(health.Plain(c.Owner), owners)
-		path := cutMiddle(health.Plain(c.Path), max(deepPath, p.width()-14-owners))
-		p.line(p.mark(t), " ", p.paint(t, pad(cut(health.Plain(c.State), 9), 10)), pad(path, max(deepPath, p.width()-14-owners)), "  ", p.paint(dim, owner))
-		switch text := joined("; ", c.Detail, c.Consequence); {
-		case whole:
-			p.para(plain, "", joined(", ", layoutOf(c), text))
-		case t != good && text != "":
-			p.line(indent, cut(health.Line(text), p.width()-len(indent)))
-		}
-		if whole && c.Remedy != "" {
-			p.para(note, "→ ", c.Remedy)
-		}
-	}
-	p.more(list.ill, "in trouble", "tufkeeper caches")
-	p.more(list.well, "fresh", "tufkeeper caches")
-}
-
-func (p *page) clients(ill, well int, whole bool) {
-	p.section("Clients")
-	if len(p.r.Clients) == 0 {
-		p.line(indent, "none found")
-	}
-	names := 0
-	for _, c := range p.r.Clients {
-		names = max(names, len([]rune(clientName(c))))
-	}
-	names = min(names, p.width()/4)
-	list := folded(p.r.Clients, func(c Client) tone { return verdictTone(c.Verdict) }, ill, well)
-	for _, c := range list.shown {
-		t := verdictTone(c.Verdict)
-		path := cutMiddle(health.Plain(c.Path), max(deepPath, p.width()-16-names))
-		p.line(p.mark(t), " ", p.paint(t, pad(string(c.Verdict), 11)), pad(cut(clientName(c), names), names), "  ", path)
-		if whole {
-			p.inside(c)
-		}
-		for _, j := range c.Judgements {
-			p.judgement(j, whole)
-		}
-		if len(c.Judgements) == 0 {
-			p.para(dim, "", "not judged: no mirror was refreshed yet")
-		}
-	}
-	p.more(list.ill, "not ok", "tufkeeper clients")
-	p.more(list.well, "ok", "tufkeeper clients")
-}
-
-// inside tells what is compiled into a client.
-func (p *page) inside(c Client) {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(c.Libraries)) {
-		parts = append(parts, health.Plain(name)+" "+health.Plain(c.Libraries[name]))
-	}
-	for _, root := range c.EmbeddedRoots {
-		text := fmt.Sprintf("embedded root %d", root.Version)
-		if root.Expires.Before(p.Now) {
-			text += " (expired)"
-		}
-		parts = append(parts, text)
-	}
-	if text := strings.Join(parts, ", "); text != "" {
-		p.para(dim, "", text)
-	}
-	for _, n := range c.Notes {
-		p.para(dim, "", "note: "+n)
-	}
-}
-
-// judgement tells why a verdict is not "ok"; whole tells where the client starts,
-// and all of each reason.
-func (p *page) judgement(j health.Judgement, whole bool) {
-	if whole {
-		text := fmt.Sprintf("%s: %s", health.Plain(j.Mirror), health.Plain(string(j.Verdict)))
-		if j.Start != "" {
-			text += ", starting from " + health.Line(j.Start)
-		}
-		p.para(dim, "", text)
-	}
-	if j.Verdict == health.OK {
-		return
-	}
-	for _, reason := range j.Reasons {
-		text, rule := health.Plain(j.Mirror)+": "+health.Line(reason.Summary), ""
-		if reason.Rule != "" {
-			rule = " (" + cut(health.Plain(reason.Rule), 12) + ")"
-		}
-		if whole {
-			p.para(plain, "  "+pad(cut(health.Plain(cmp.Or(reason.Rule, "-")), 12)+" ", 4), reason.Summary)
-			continue
-		}
-		p.line(indent, cut(text, p.width()-len(indent)-len([]rune(rule))), rule)
-	}
-	var last []string
-	if j.Required != "" {
-		last = append(last, "needs "+health.Plain(j.Required)+" or newer")
-	}
-	if !j.Until.IsZero() {
-		word := "seems to work until "
-		if j.Until.Before(p.Now) {
-			word = "fails since "
-		}
-		last = append(last, word+health.Instant(j.Until))
-	}
-	if len(last) > 0 {
-		p.para(note, "→ ", strings.Join(last, "; "))
-	}
-}
-
 func (p *page) unseen() {
 	if len(p.r.Unseen) == 0 {
 		return
@@ -429,22 +307,6 @@ func (p *page) ahead(t time.Time) string {
 		return "in " + health.Span(d)
 	}
 	return "due"
-}
-
-func layoutOf(c Cache) string {
-	text := "layout " + health.Plain(c.Layout)
-	if c.Mirror != "" {
-		text += ", mirror " + health.Plain(c.Mirror)
-	}
-	return text
-}
-
-func clientName(c Client) string {
-	name := health.Plain(c.Name)
-	if c.Version != "" {
-		name += " " + health.Plain(c.Version)
-	}
-	return name
 }
 
 func joined(sep string, parts ...string) string {
