@@ -65,7 +65,7 @@ e2e: build ## the incident with real cosign 2.0.1 and 3.1.3
 	go test -tags e2e -count=1 -timeout 40m -v -run '^TestE2E' ./cmd/tufkeeper
 
 .PHONY: e2e-full
-e2e-full: build ## the same, and more cosign releases judged and run
+e2e-full: build ## the same, and more releases held against what tufkeeper says of them
 	go test -tags e2e -count=1 -timeout 120m -v -run '^Test(E2E|Full)' ./cmd/tufkeeper
 
 # The public TUF conformance suite, from your checkout of it:

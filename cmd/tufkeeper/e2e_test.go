@@ -88,9 +88,9 @@ func (e *e2e) before(t *testing.T) {
 	e.key = h.path("cosign.pub")
 	want(t, h.run(t, nil, e.old, "sign", "--yes", "--key", h.path("cosign.key"), "--tlog-upload=false", e.image), 0, "")
 	blob := []byte("what is verified\n")
-	public, bundle := e.world.logged(t, blob)
+	signed := e.world.logged(t, blob)
 	h.write(t, "blob", blob)
-	e.blobKey, e.bundle = h.write(t, "blob.pub", public), h.write(t, "blob.bundle", bundle)
+	e.blobKey, e.bundle = h.write(t, "blob.pub", signed.public), h.write(t, "blob.bundle", signed.bundle)
 
 	root := h.write(t, "root.json", e.world.repo.InitialRoot())
 	want(t, h.run(t, []string{"TUF_ROOT=" + e.oldCache}, e.old, "initialize", "--mirror", e.world.mirrorURL, "--root", root), 0, "")

@@ -122,7 +122,7 @@ func (w *world) far(mirror http.Handler) http.Handler {
 	})
 }
 
-// installLog makes our log the only one of the repository's trusted root.
+// installLog makes our log the only one that the repository knows.
 func (w *world) installLog(t *testing.T) {
 	t.Helper()
 	const path = "trusted_root.json"
@@ -141,8 +141,13 @@ func (w *world) installLog(t *testing.T) {
 		},
 		"logId": map[string]any{"keyId": id[:]},
 	}}
-	if err := w.repo.Publish(path, marshal(t, trusted)); err != nil {
-		t.Fatal(err)
+	for path, data := range map[string][]byte{
+		path:        marshal(t, trusted),
+		"rekor.pub": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), // for clients before there was a trusted root
+	} {
+		if err := w.repo.Publish(path, data); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -189,10 +194,16 @@ func (w *world) put(t *testing.T, method, url, mediaType, body string) {
 	}
 }
 
-// logged signs blob and writes it into our log. It returns the signer's public
-// key as PEM and a Sigstore bundle with the log's promise: what verify-blob needs
-// besides the log's key, which it can only have from the trusted root.
-func (w *world) logged(t *testing.T, blob []byte) (public, bundle []byte) {
+// A signed is what verify-blob needs besides the log's key, which it can only
+// have from TUF.
+type signed struct {
+	public []byte // the signer's key, as PEM
+	bundle []byte // a Sigstore bundle with the log's promise
+	legacy []byte // the same as cosign wrote it before there were bundles
+}
+
+// logged signs blob and writes it into our log.
+func (w *world) logged(t *testing.T, blob []byte) signed {
 	t.Helper()
 	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -202,7 +213,7 @@ func (w *world) logged(t *testing.T, blob []byte) (public, bundle []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	sum := sha256.Sum256(blob)
 	signature := sign(t, signer, blob)
 	body := marshal(t, map[string]any{
@@ -218,7 +229,7 @@ func (w *world) logged(t *testing.T, blob []byte) (public, bundle []byte) {
 	promise := sign(t, w.log, fmt.Appendf(nil, `{"body":"%s","integratedTime":%d,"logID":"%x","logIndex":0}`,
 		base64.StdEncoding.EncodeToString(body), at, logID))
 	hint := sha256.Sum256(der)
-	bundle = marshal(t, map[string]any{
+	bundle := marshal(t, map[string]any{
 		"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1",
 		"verificationMaterial": map[string]any{
 			"publicKey": map[string]any{"hint": hint[:]},
@@ -236,7 +247,14 @@ func (w *world) logged(t *testing.T, blob []byte) (public, bundle []byte) {
 			"signature":     signature,
 		},
 	})
-	return public, bundle
+	legacy := marshal(t, map[string]any{
+		"base64Signature": signature,
+		"rekorBundle": map[string]any{
+			"SignedEntryTimestamp": promise,
+			"Payload":              map[string]any{"body": body, "integratedTime": at, "logIndex": 0, "logID": hex.EncodeToString(logID[:])},
+		},
+	})
+	return signed{public, bundle, legacy}
 }
 
 // sign returns a signature over the SHA-256 of message.
