@@ -65,6 +65,7 @@ var matrix = map[string]string{
 
 // The damage that was measured, each produced, met by a real client, and mended.
 func TestEveryDamageIsMended(t *testing.T) {
+	whole := filled(t, sandbox.Options{})
 	for _, b := range blows() {
 		for short, file := range matrix {
 			if b.name == "altered under its signature" && short == "hello" {
@@ -73,14 +74,14 @@ func TestEveryDamageIsMended(t *testing.T) {
 			t.Run(b.name+" "+file, func(t *testing.T) {
 				lasting := slices.Contains(strings.Fields(b.lasting), short)
 
-				untouched := filled(t, sandbox.Options{})
+				untouched := whole.twin(t)
 				b.hit(t, untouched.path(file))
 				untouched.read() // the second run counts: the first may heal
 				if err := untouched.read(); (err != nil) != lasting {
 					t.Fatalf("left alone, its client ends with %v; lasting should be %v", err, lasting)
 				}
 
-				r := filled(t, sandbox.Options{})
+				r := whole.twin(t)
 				b.hit(t, r.path(file))
 				found := r.inspect(t)
 				at := slices.IndexFunc(found.Damage, func(d cache.Damage) bool { return d.File == file })
@@ -145,16 +146,17 @@ func TestUnreadableFilesAreMadeReadable(t *testing.T) {
 	if !unprivileged(t) {
 		return
 	}
+	whole := filled(t, sandbox.Options{})
 	for short, file := range matrix {
 		t.Run(file, func(t *testing.T) {
-			alone := filled(t, sandbox.Options{})
+			alone := whole.twin(t)
 			must(t, os.Chmod(alone.path(file), 0))
 			alone.read()
 			if err := alone.read(); (err != nil) != (short == "hello") {
 				t.Fatalf("left alone, its client ends with %v", err)
 			}
 
-			r := filled(t, sandbox.Options{})
+			r := whole.twin(t)
 			must(t, os.Chmod(r.path(file), 0))
 			change := r.replace(t, cache.WriteOptions{Mend: true})
 			if short != "root" && !slices.Equal(change.Fixed, []string{file}) {
@@ -165,7 +167,7 @@ func TestUnreadableFilesAreMadeReadable(t *testing.T) {
 		})
 	}
 	t.Run("not through a hard link", func(t *testing.T) {
-		r := filled(t, sandbox.Options{})
+		r := whole.twin(t)
 		other := filepath.Join(r.base, "other")
 		must(t, os.Link(r.path("targets", target), other))
 		must(t, os.Chmod(other, 0))

@@ -23,6 +23,7 @@ const (
 	maxEntries    = 4096     // names read of one base
 	maxUnknown    = 50       // caches listed of one base beyond the configured ones
 	oldBucketHost = "sigstore-tuf-root.storage.googleapis.com"
+	publicMirror  = "https://tuf-repo-cdn.sigstore.dev" // what cosign calls default, to the letter
 )
 
 // DirName is the directory that sigstore-go, and so cosign from 2.5.1 and gh, keeps
@@ -133,6 +134,14 @@ func findIn(base string, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, er
 		}
 		found = append(found, c)
 	}
+	if dir := remote.needsDir(names); dir != "" && !slices.Contains(names, legacyName) {
+		c := whole
+		c.Path, c.URL = filepath.Join(base, dir), remote.url
+		if m, ours := byDir[dir]; ours && m.URL == remote.url {
+			c.Mirror = m.Name
+		}
+		found = append(found, c)
+	}
 	if remote.fault != "" && !slices.ContainsFunc(found, func(c Cache) bool { return c.Layout == LayoutSigstoreGo }) {
 		found = append(found, whole) // cosign fails on it before it makes a directory
 	}
@@ -199,6 +208,17 @@ func looksLikeCache(base *os.Root, name string) bool {
 type remote struct {
 	url   string // the mirror named; "" for none
 	fault string // why cosign from 2.5.1 on refuses the file; "" for not
+}
+
+// needsDir is the directory that cosign from 2.5.1 on looks for a root in, because
+// remote.json names a mirror that is not its default one, when it is not among
+// names; "" for none.
+func (r remote) needsDir(names []string) string {
+	dir := DirName(r.url)
+	if r.url == publicMirror || dir == "" || slices.Contains(names, dir) {
+		return ""
+	}
+	return dir
 }
 
 func readRemote(base *os.Root) remote {

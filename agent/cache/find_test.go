@@ -159,6 +159,33 @@ func TestGarbageInRemoteJSONIsDamage(t *testing.T) {
 	}
 }
 
+// What an initialize leaves that wrote remote.json and got no further.
+func TestRemoteJSONWithoutARootIsSeen(t *testing.T) {
+	base := t.TempDir()
+	remote := filepath.Join(base, "remote.json")
+	ours := []cache.Mirror{{Name: "corp", URL: "https://tuf.corp"}, {Name: "sigstore", URL: public, Default: true}}
+	put(t, remote, []byte(`{"mirror": "https://tuf.corp"}`))
+	found, _ := cache.Find([]string{base}, ours)
+	if len(found) != 1 || found[0].Mirror != "corp" {
+		t.Fatalf("found %+v, want the one of tuf.corp", found)
+	}
+	in := found[0].Inspect(nil, time.Now())
+	if in.State != cache.Unusable || in.Remedy != "cosign initialize --mirror https://tuf.corp --root FILE" {
+		t.Errorf("found %s, %q, remedy %q", in.State, in.Detail, in.Remedy)
+	}
+	put(t, remote, []byte(`{"mirror": "`+public+`"}`)) // the default one needs no root on disk
+	if found, _ := cache.Find([]string{base}, ours); len(found) != 0 {
+		t.Errorf("found %+v, want none", found)
+	}
+
+	put(t, remote, []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
+	c, _ := legacy(t, repository(t).Files())
+	put(t, filepath.Join(c.Base, "remote.json"), []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
+	if in := c.Inspect(nil, time.Now()); !strings.Contains(in.Detail, "cosign 2.5.1 and newer find no root") || in.Remedy == "" {
+		t.Errorf("found %q, remedy %q", in.Detail, in.Remedy)
+	}
+}
+
 func TestCachesOfUnknownMirrorsAreBounded(t *testing.T) {
 	base := t.TempDir()
 	for i := range 60 {

@@ -4,6 +4,7 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -171,7 +172,7 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 			"cosign initialize --mirror " + quote(l.cache.URL) + " --root FILE"
 	case d.File == rootFile && l.anchored():
 		if l.set == nil {
-			remedy = "cosign initialize --mirror URL --root FILE"
+			remedy = "cosign initialize --mirror " + quote(cmp.Or(l.cache.URL, "URL")) + " --root FILE"
 		}
 		return "cosign fails on every run: this file is what it starts from", remedy
 	case d.File == l.checked.name && d.What == symlink.String():

@@ -4,6 +4,7 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -37,7 +38,14 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 	case len(held) == 0:
 		return Inspection{State: Foreign, Detail: "a legacy cache that holds nothing: its client starts from its embedded root"}
 	}
-	return c.judgeLegacy(base, held, set, now)
+	in := c.judgeLegacy(base, held, set, now)
+	names, _, err := entries(base)
+	if remote := readRemote(base); err == nil && remote.needsDir(names) != "" {
+		// What an initialize by an older cosign leaves behind an upgrade.
+		in.Detail += fmt.Sprintf("; remote.json names %q, for which cosign 2.5.1 and newer find no root here", remote.url)
+		in.Remedy = cmp.Or(in.Remedy, "with cosign 2.5.1 or newer: cosign initialize")
+	}
+	return in
 }
 
 func (c Cache) legacyDamage(all ...Damage) Inspection {

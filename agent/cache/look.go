@@ -5,6 +5,7 @@ package cache
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -86,6 +87,12 @@ func (c Cache) lookAt(set *trust.Set, now time.Time) (*look, error) {
 	if err == nil && !info.IsDir() && info.Mode()&fs.ModeSymlink == 0 {
 		l.dirInfo = info
 		return l, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) && c.URL != "" && l.remote.url == c.URL {
+		l.close()
+		return nil, &UnusableError{Path: c.Path,
+			Reason: fmt.Sprintf("does not exist, and remote.json names its mirror, %q", c.URL),
+			Remedy: "cosign initialize --mirror " + quote(c.URL) + " --root FILE"}
 	}
 	if l.dir, err = openIn(l.base, c); err != nil {
 		l.close()

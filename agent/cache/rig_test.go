@@ -50,6 +50,15 @@ func filled(t *testing.T, o sandbox.Options) *rig {
 	return r
 }
 
+// twin is another cache of the same repository, filled alike.
+func (r *rig) twin(t *testing.T) *rig {
+	t.Helper()
+	twin := *r
+	twin.base = filepath.Join(t.TempDir(), "root")
+	must(t, os.CopyFS(twin.base, os.DirFS(r.base)))
+	return &twin
+}
+
 // read runs a sigstore-go client on the cache.
 func (r *rig) read() error {
 	anchor := r.RootJSON(r.Versions()[trust.Root])

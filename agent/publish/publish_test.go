@@ -247,6 +247,18 @@ func TestWhatIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestHostileNamesAreQuotedInTheLog(t *testing.T) {
+	r := newRig(t)
+	name := r.file("tuf_tmp\nCRITICAL \x1b[31m")
+	must(t, os.WriteFile(name, nil, 0o600))
+	old := time.Now().Add(-2 * time.Hour)
+	must(t, os.Chtimes(name, old, old))
+	_, log := r.publish(t, publish.Source{Set: r.set(t)}, time.Now())
+	if !strings.Contains(log, "CRITICAL") || strings.Contains(log, "\nCRITICAL") || strings.Contains(log, "\x1b") {
+		t.Errorf("log %q", log)
+	}
+}
+
 func TestStopsBetweenCaches(t *testing.T) {
 	r := newRig(t)
 	ctx, cancel := context.WithCancel(t.Context())

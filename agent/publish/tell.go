@@ -5,10 +5,19 @@ package publish
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 )
+
+// plain is a name from outside, quoted where it would do more than name something.
+func plain(name string) string {
+	if q := strconv.Quote(name); q != `"`+name+`"` {
+		return q
+	}
+	return name
+}
 
 // text is a duration as a person and a JSON log both read it.
 func text(d time.Duration) string { return d.Round(time.Millisecond).String() }
@@ -34,19 +43,19 @@ func expected(err error) error {
 // tell logs what happened to one cache: at info what was changed, at warn what went
 // wrong, once, and at debug the rest.
 func (p *Publisher) tell(out Outcome) {
-	log := p.o.Log.With("mirror", out.Cache.Mirror, "path", out.Cache.Path)
+	log := p.o.Log.With("mirror", out.Cache.Mirror, "path", plain(out.Cache.Path))
 	for _, d := range out.Change.Mended {
-		log.Info(evMended, "file", d.File, "what", d.What, "took", text(out.Took))
+		log.Info(evMended, "file", plain(d.File), "what", d.What, "took", text(out.Took))
 	}
 	told := make([]string, 0, len(out.Change.Updates))
 	for _, u := range out.Change.Updates {
 		told = append(told, u.File)
-		log.Info(evPublished, "role", u.Role, "version", u.Version, "previous", u.Previous, "took", text(out.Took))
+		log.Info(evPublished, "role", plain(u.Role), "version", u.Version, "previous", u.Previous, "took", text(out.Took))
 	}
 	for _, file := range out.Change.Written {
 		repaired := slices.ContainsFunc(out.Change.Mended, func(d cache.Damage) bool { return d.File == file })
 		if !repaired && !slices.Contains(told, file) {
-			log.Info(evPublished, "file", file, "took", text(out.Took))
+			log.Info(evPublished, "file", plain(file), "took", text(out.Took))
 		}
 	}
 	switch {
