@@ -125,7 +125,7 @@ func JudgeClient(m *client.Model, c client.Client, r Repository) Judgement {
 			break // an advisory is no matter of what is coming
 		}
 		if reasons := advisories(m, c); len(reasons) > 0 {
-			j.Verdict, j.Reasons = Vulnerable, reasons
+			j.Verdict, j.Reasons, j.Required = Vulnerable, reasons, freeOfAdvisories(m, c)
 		}
 	}
 	for i, reason := range j.Reasons {
@@ -149,17 +149,40 @@ func judgeFit(m *client.Model, c client.Client, r Repository) Judgement {
 		return t.into(j)
 	}
 	first := true
+	var until []time.Time
 	capabilities := m.Capabilities(c)
 	for _, impl := range uses {
 		for _, s := range starts(m, c, impl, r) {
 			t := trial{m: m, c: c, r: r, impl: impl, can: capabilities, start: s}
 			t.run()
+			if t.failed && t.gotOn && !s.expires.IsZero() {
+				until = append(until, s.expires)
+			}
 			if tried := t.into(j); first || tried.Verdict.Worse(j.Verdict) {
 				j, first = tried, false
 			}
 		}
 	}
+	if j.Verdict == Outdated {
+		j.Until = next(until, r.At)
+	}
 	return j
+}
+
+// next returns the first of the times after at, or else the last of them.
+func next(times []time.Time, at time.Time) time.Time {
+	if len(times) == 0 {
+		return time.Time{}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	if !at.IsZero() {
+		for _, t := range times {
+			if t.After(at) {
+				return t
+			}
+		}
+	}
+	return times[len(times)-1]
 }
 
 // Notes are the notes on a client, with those that depend on the time: that it

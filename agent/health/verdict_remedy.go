@@ -19,7 +19,9 @@ func required(m *client.Model, c client.Client, r Repository, j Judgement) strin
 		return ""
 	}
 	if c.Name == cosignName {
-		return requiredRelease(m, c, r)
+		return oldestOf(m, c, func(candidate client.Client) bool {
+			return !slices.ContainsFunc(judgeFit(m, candidate, r).Reasons, ofClient)
+		})
 	}
 	first := map[string]string{} // library -> version
 	for _, reason := range j.Reasons {
@@ -39,28 +41,32 @@ func required(m *client.Model, c client.Client, r Repository, j Judgement) strin
 			first[library] = version
 		}
 	}
-	var parts []string
-	for library, version := range first {
-		parts = append(parts, library+" "+version)
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, " and ")
+	return join(first)
 }
 
-func requiredRelease(m *client.Model, c client.Client, r Repository) string {
+// oldestOf returns the oldest known release of cosign after this one from which on
+// all known ones are good.
+func oldestOf(m *client.Model, c client.Client, good func(client.Client) bool) string {
 	best := ""
 	newer := m.Newer(c.Version)
 	for i := len(newer) - 1; i >= 0; i-- {
 		candidate, err := m.Assume(cosignName + "@" + newer[i].Version)
-		if err != nil || slices.ContainsFunc(judgeFit(m, candidate, r).Reasons, ofClient) {
+		if err != nil || !good(candidate) {
 			break
 		}
-		best = newer[i].Version
+		best = cosignName + " " + strings.TrimPrefix(newer[i].Version, "v")
 	}
-	if best == "" {
-		return ""
+	return best
+}
+
+// join writes "go-tuf 0.6.0 and sigstore 1.7.2".
+func join(versions map[string]string) string {
+	var parts []string
+	for name, version := range versions {
+		parts = append(parts, name+" "+version)
 	}
-	return cosignName + " " + strings.TrimPrefix(best, "v")
+	slices.Sort(parts)
+	return strings.Join(parts, " and ")
 }
 
 // ofClient says whether another release of the client may help against a reason:
@@ -76,16 +82,38 @@ func ofClient(reason Reason) bool {
 // remedy says what to do about one reason.
 func remedy(c client.Client, reason Reason, required string) string {
 	switch reason.Rule {
-	case "R1", "R2", "R3", "R6", "R12", "R17", "R18", "R19":
-		if required == "" {
-			break
-		}
-		if c.Name == cosignName {
+	case "R4", "R5", "R7", "R8", "R9", "key-type", "unknown":
+		// No other release helps.
+	default:
+		switch {
+		case required == "":
+		case c.Name == cosignName:
 			return "install " + required + " or newer"
+		case strings.HasPrefix(reason.Rule, "R"):
+			return fmt.Sprintf("install a release of %s that is built with %s or newer", Plain(c.Name), required)
 		}
-		return fmt.Sprintf("install a release of %s that is built with %s or newer", Plain(c.Name), required)
 	}
 	return reason.Remedy
+}
+
+// freeOfAdvisories returns what must be installed so that no known advisory is
+// about the client: the oldest known release of cosign from which on none is, or
+// the fixed versions of another client and of the libraries in it.
+func freeOfAdvisories(m *client.Model, c client.Client) string {
+	if c.Name == cosignName {
+		return oldestOf(m, c, func(candidate client.Client) bool { return len(m.AdvisoriesOf(candidate)) == 0 })
+	}
+	fixed := map[string]string{}
+	for _, a := range m.AdvisoriesOf(c) {
+		if len(a.Fixed) == 0 {
+			return ""
+		}
+		version := strings.TrimPrefix(a.Fixed[len(a.Fixed)-1], "v")
+		if have, ok := fixed[a.Of]; !ok || client.Older(have, version) {
+			fixed[a.Of] = version
+		}
+	}
+	return join(fixed)
 }
 
 // advisories returns the known advisories about the client as reasons.

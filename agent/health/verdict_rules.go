@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
@@ -26,7 +24,7 @@ type trial struct {
 	start start
 
 	failed, open bool // some rule is not met; of some it is not known
-	starts       bool // it gets past the root it starts from
+	gotOn        bool // it can read the root it starts from
 	reasons      []Reason
 }
 
@@ -49,49 +47,24 @@ func (t *trial) add(id, summary string) {
 
 // into returns the judgement with the outcome of the trial.
 func (t *trial) into(j Judgement) Judgement {
-	j.Start, j.Verdict, j.Reasons, j.Until = t.start.words, OK, t.reasons, time.Time{}
+	j.Start, j.Verdict, j.Reasons = t.start.words, OK, t.reasons
 	if j.Reasons == nil {
 		j.Reasons = []Reason{}
 	}
 	switch {
 	case t.failed:
 		j.Verdict = Outdated
-		if t.starts && t.impl == client.Legacy {
-			j.Until = t.until()
-		}
 	case t.open:
 		j.Verdict = Unknown
 	}
 	return j
 }
 
-// until is when the client's cached timestamp expires, before which a legacy
-// client does not ask its mirror: of several caches, the next to expire.
-func (t *trial) until() time.Time {
-	var next, last time.Time
-	for _, c := range t.r.Caches {
-		at := c.Inspection.TimestampExpires
-		if c.Cache.Layout != cache.LayoutLegacy || at.IsZero() {
-			continue
-		}
-		if at.After(last) {
-			last = at
-		}
-		if !t.r.At.IsZero() && at.After(t.r.At) && (next.IsZero() || at.Before(next)) {
-			next = at
-		}
-	}
-	if !next.IsZero() {
-		return next
-	}
-	return last
-}
-
 // run goes through the rules in the order in which a client meets them.
 func (t *trial) run() {
 	roots := t.r.Requirements.Roots
 	if t.start.alone {
-		t.starts = true
+		t.gotOn = true
 		t.reads(roots[len(roots)-1], false)
 	} else {
 		if len(roots) == 0 && t.start.form == nil {
@@ -101,7 +74,7 @@ func (t *trial) run() {
 		if t.start.form != nil {
 			t.reads(*t.start.form, true)
 		}
-		t.starts = !t.failed
+		t.gotOn = !t.failed
 		t.walk(roots)
 	}
 	t.targets()

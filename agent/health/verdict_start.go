@@ -5,6 +5,7 @@ package health
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/client"
@@ -17,7 +18,8 @@ type start struct {
 	version int64
 	form    *trust.RootForm // nil where only its version is known
 	public  client.KnownRoot
-	alone   bool // no start at all: one root, to be read by itself
+	expires time.Time // of the timestamp cached with it: before that its mirror is not asked
+	alone   bool      // no start at all: one root, to be read by itself
 }
 
 func startFrom(m *client.Model, words string, form trust.RootForm) start {
@@ -40,15 +42,16 @@ func starts(m *client.Model, c client.Client, impl client.Implementation, r Repo
 	case r.Preview, r.Alone:
 		return []start{{words: fmt.Sprintf("root %d by itself", newest.Version), version: newest.Version, alone: true}}
 	}
+	// The legacy client starts from what it has cached, and from its embedded root
+	// for a user without a cache. The v2 client starts from its embedded root where
+	// it is one of this repository, and never reads the cached one (measured).
 	var all []start
 	embedded, ok := embeddedStart(m, c, impl, r)
+	if r.Start != "embedded" && (impl == client.Legacy || !ok) {
+		all = append(all, cachedStarts(m, impl, r)...)
+	}
 	if ok {
 		all = append(all, embedded)
-	}
-	// With an embedded root of this repository, the v2 client starts from it and
-	// never from its cache; the legacy client prefers what it has cached (measured).
-	if r.Start != "embedded" && (!ok || impl == client.Legacy) {
-		all = append(all, cachedStarts(m, impl, r)...)
 	}
 	if len(all) == 0 {
 		all = append(all, startFrom(m, "initial root", r.Requirements.Roots[0]))
@@ -136,6 +139,9 @@ func cachedStarts(m *client.Model, impl client.Implementation, r Repository) []s
 		}
 		s := startFrom(m, "cached root", form)
 		s.words += " in " + Plain(c.Cache.Path)
+		if impl == client.Legacy { // the v2 client asks its mirror every time
+			s.expires = c.Inspection.TimestampExpires
+		}
 		all = append(all, s)
 	}
 	return all
