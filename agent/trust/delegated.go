@@ -13,8 +13,8 @@ import (
 // the targets key shapes them. Sigstore has one delegated role.
 const (
 	maxDelegated = 256
-	maxEdges     = 1024      // signature checks of delegated roles
-	maxMatches   = 1_000_000 // comparisons of a target path with a delegated one
+	maxEdges     = 1024    // signature checks of delegated roles
+	maxMatches   = 500_000 // comparisons of a target path with a delegated one
 )
 
 // errAbsent says that a delegated role is not among the files of the set.

@@ -99,7 +99,7 @@ func TestPrecheckRefuses(t *testing.T) {
 		{"delegation by hash prefixes", "targets", swap(targets, `"paths":["dir/*"]`, `"path_hash_prefixes":["00"]`), "not supported"},
 		{"a delegated role without a name", "targets", swap(targets, `"name":"team"`, `"name":""`), "is empty"},
 		{"a delegated role called timestamp", "targets", swap(targets, `"name":"team"`, `"name":"timestamp"`), "top-level role"},
-		{"a delegated role with a very long name", "targets", swap(targets, `"name":"team"`, `"name":"`+strings.Repeat("x", 65)+`"`), "longer than"},
+		{"a delegated role with a very long name", "targets", swap(targets, `"name":"team"`, `"name":"`+strings.Repeat("x", 81)+`"`), "longer than"},
 		{"one delegator naming a role twice", "targets", swap(targets, `"roles":[`, `"roles":[{"name":"team","keyids":[],"threshold":1,"terminating":true,"paths":[]},`), "twice"},
 	}
 	for _, tt := range tests {
@@ -204,7 +204,7 @@ func TestAFullSizeRoleIsCheckedInTime(t *testing.T) {
 	if err := trust.Precheck("targets", data); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(started); took > 10*time.Second {
+	if took := time.Since(started); took > time.Minute {
 		t.Errorf("took %s", took)
 	}
 }

@@ -5,8 +5,12 @@
 // It parses metadata after a strict pre-check, verifies a whole set from an
 // initial root at a reference time, and tells what a set holds: versions,
 // expiries, targets, and what it requires of the clients that read it. It does
-// no I/O, and no value of this package is ever built from unverified bytes
-// except through the functions whose names say so (Peek, FormOf).
+// no I/O, and a [Set] only comes from [Verify]. What reads metadata without
+// verifying it says so: Peek, FormOf, TargetsFormOf.
+//
+// Metadata that go-tuf would read is pre-checked first, and every step is guarded
+// against panics: whoever serves a file may send anything. Whether metadata is newer
+// than what was trusted before, and what to do about it, is for package refresh.
 package trust
 
 import (

