@@ -8,3 +8,6 @@ func WithStep(o WriteOptions, f func(done string)) WriteOptions {
 	o.step = f
 	return o
 }
+
+// Quote is quote.
+var Quote = quote

@@ -149,17 +149,16 @@ func shape(data []byte) string {
 
 // quote makes a path fit to be typed into a shell, on one line.
 func quote(path string) string {
-	plain := strings.IndexFunc(path, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@,%=:", r))
-	}) < 0
-	if plain && path != "" {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@,%=:"
+	if path != "" && strings.Trim(path, plain) == "" {
 		return path
 	}
 	if strconv.Quote(path) == `"`+path+`"` { // no control character, no quote, no backslash
 		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
 	// $'…' of bash and zsh takes the escapes that Go writes for such names.
-	return "$'" + strings.ReplaceAll(strings.Trim(strconv.QuoteToASCII(path), `"`), "'", `\'`) + "'"
+	q := strconv.QuoteToASCII(path)
+	return "$'" + strings.ReplaceAll(q[1:len(q)-1], "'", `\'`) + "'"
 }
 
 // oneLine makes the text of an error fit for one line; names in it come from outside.

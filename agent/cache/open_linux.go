@@ -18,7 +18,7 @@ func openDir(path string) (*os.File, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: filepath.Dir(path), Err: err}
 	}
-	defer unix.Close(parent) //nolint:errcheck // opened for its name only
+	defer unix.Close(parent)
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Openat2(parent, filepath.Base(path), &unix.OpenHow{
 		Flags:   flags,
