@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -55,11 +56,13 @@ type Options struct {
 	Host      string // this host's name, for alerts and the report
 	MachineID string // spreads a fleet's refreshes; never leaves the host
 	Version   string
+	// Transport carries the requests to the mirrors; nil for one made from the config.
+	Transport http.RoundTripper
 	Log       hclog.Logger
 }
 
-// Agent does the whole job for one state directory. Run or Once may be called
-// once, from one goroutine; then Close.
+// Agent does the whole job for one state directory. Run, or Once as often as
+// wanted, is called from one goroutine; then Close.
 type Agent struct {
 	o       Options
 	cfg     config.Config
@@ -140,7 +143,7 @@ func (a *Agent) Close() error {
 func (a *Agent) prepare(cfg config.Config) ([]*keeper, error) {
 	var keepers []*keeper
 	for _, m := range cfg.Mirrors {
-		k, err := newKeeper(m, cfg.Schedule, a.o.MachineID, a.o.Version, a.o.Log)
+		k, err := newKeeper(m, cfg.Schedule, a.o)
 		if err != nil {
 			return nil, err
 		}

@@ -59,12 +59,12 @@ type result struct {
 
 // newKeeper prepares everything of a mirror that needs no store: what can be
 // wrong with its settings is wrong here.
-func newKeeper(m config.Mirror, common config.Schedule, machineID, version string, log hclog.Logger) (*keeper, error) {
+func newKeeper(m config.Mirror, common config.Schedule, o Options) (*keeper, error) {
 	initial, err := initialRoot(m)
 	if err != nil {
 		return nil, fmt.Errorf("mirror %q: %w", m.Name, err)
 	}
-	plan, err := planOf(m, common, machineID)
+	plan, err := planOf(m, common, o.MachineID)
 	if err != nil {
 		return nil, fmt.Errorf("mirror %q: %w", m.Name, err)
 	}
@@ -82,15 +82,16 @@ func newKeeper(m config.Mirror, common config.Schedule, machineID, version strin
 		ClientCertFile:     m.ClientCertFile,
 		ClientKeyFile:      m.ClientKeyFile,
 		HeadersFile:        m.HeadersFile,
-		UserAgent:          "tufkeeper/" + version,
-	}, log.Named("mirror"))
+		UserAgent:          "tufkeeper/" + o.Version,
+		Transport:          o.Transport,
+	}, o.Log.Named("mirror"))
 	if err != nil {
 		return nil, fmt.Errorf("mirror %q: %w", m.Name, err)
 	}
 	return &keeper{
 		cfg: m, plan: plan, initial: initial, mirror: mir,
-		spread: schedule.Offset(machineID, "start "+m.Name, startSpread),
-		log:    log,
+		spread: schedule.Offset(o.MachineID, "start "+m.Name, startSpread),
+		log:    o.Log,
 		facts: health.MirrorFacts{
 			Name: m.Name, URL: m.URL.String(), Preview: m.Preview, Interval: plan.Interval(time.Now()),
 		},

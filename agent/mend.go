@@ -53,7 +53,7 @@ func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) error {
 func CheckConfig(cfg config.Config) error {
 	var errs []error
 	for _, m := range cfg.Mirrors {
-		if _, err := newKeeper(m, cfg.Schedule, "", "check", hclog.NewNullLogger()); err != nil {
+		if _, err := newKeeper(m, cfg.Schedule, Options{Log: hclog.NewNullLogger()}); err != nil {
 			errs = append(errs, err)
 		}
 	}
