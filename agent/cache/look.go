@@ -270,6 +270,7 @@ func (l *look) lookAtTargets() {
 			// Opened in place by its client: permanent; a link is written through.
 			f.breaks(f.kind.String(), false)
 		}
+		f.data = nil // judged; there may be many
 		l.files = append(l.files, f)
 	}
 }

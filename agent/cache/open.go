@@ -166,6 +166,19 @@ func unusable(path string, err error) error {
 	return &UnusableError{Path: path, Reason: "cannot be opened: " + oneLine(err)}
 }
 
+// unwritable turns the error of staging a file; nothing was changed.
+func unwritable(path string, err error) error {
+	switch {
+	case errors.Is(err, unix.EROFS):
+		return &UnusableError{Path: path, Reason: "lies on a file system that is mounted read-only"}
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return &UnusableError{Path: path, Reason: "has no room left: " + oneLine(err)}
+	case errors.Is(err, fs.ErrPermission):
+		return unusable(path, err)
+	}
+	return fmt.Errorf("writing to %q: %w", path, err)
+}
+
 func ownerOf(path string) string {
 	info, err := os.Lstat(path)
 	if err != nil {

@@ -146,7 +146,7 @@ func (l *look) carryOut(steps []step, o WriteOptions, done *Change) (err error) 
 			if errors.Is(err, fs.ErrNotExist) {
 				return errMoved // the directory went away: cosign initialize makes a new one
 			}
-			return unusable(l.cache.Path, err)
+			return unwritable(l.cache.Path, err)
 		}
 	}
 	o.at("staged")

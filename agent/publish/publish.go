@@ -130,8 +130,11 @@ func (p *Publisher) one(c cache.Cache, s Source, now time.Time) Outcome {
 		} else {
 			o.Unsettled = true
 		}
-		if c.Inspect(s.Set, now).State == cache.Behind {
+		switch c.Inspect(s.Set, now).State {
+		case cache.Behind:
 			out.Skipped, out.RetryAfter = "the set soaks", wait
+		case cache.Damaged:
+			out.RetryAfter = wait // mended now, brought forward then
 		}
 	}
 	o.Checked = s.Checked

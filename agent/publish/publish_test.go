@@ -163,6 +163,9 @@ func TestDamageIsMendedWithoutWaiting(t *testing.T) {
 		if len(out.Change.Removed) != 1 || len(out.Change.Written) != 0 {
 			t.Errorf("%+v, want one removed", out.Change)
 		}
+		if out.RetryAfter <= 0 {
+			t.Error("not come back to when the set has soaked")
+		}
 		r.mustRead(t)
 	})
 	t.Run("without a source", func(t *testing.T) {
