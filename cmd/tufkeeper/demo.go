@@ -98,7 +98,7 @@ func (d *demo) run(ctx context.Context, old string) (err error) {
 	} {
 		fmt.Fprintf(d.p.stdout, "\n%s\n", d.bold(step.title))
 		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("demo: %s: %w", strings.ToLower(step.title[:1])+step.title[1:], err)
+			return fmt.Errorf("demo: %w", err)
 		}
 	}
 	return d.finish()
@@ -235,7 +235,7 @@ func (d *demo) keyType(ctx context.Context) error {
 	d.done("client-outdated: the old client is named, with the cause", e)
 	out, err := d.runOld(ctx, false)
 	if err == nil || !strings.Contains(out, "invalid key") {
-		return fmt.Errorf("the old client was to fail with \"invalid key\", and said: %v: %s", err, out)
+		return fmt.Errorf("the old client was to fail with \"invalid key\", and said: %s", out)
 	}
 	d.say("and truly, the old client says: " + lastLine(out))
 	if err := d.read(); err != nil {

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
+	"log" //nolint:depguard // net/http writes to it: what it says is led into ours
 	"os"
 	"os/signal"
 	"strings"

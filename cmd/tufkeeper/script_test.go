@@ -90,7 +90,7 @@ func (s *scripted) close() {
 //	mirror expire            sign a timestamp that has hours to live
 //	mirror files DIR         write the repository into DIR
 func mirrorCommand(ts *testscript.TestScript, neg bool, args []string) {
-	s := ts.Value("mirror").(*scripted) //nolint:errcheck // Setup put it there
+	s := ts.Value("mirror").(*scripted)
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: mirror VERB [ARG...]")
 	}
@@ -151,7 +151,7 @@ func damageCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: damage BASE FILE [dir]")
 	}
-	s := ts.Value("mirror").(*scripted) //nolint:errcheck // Setup put it there
+	s := ts.Value("mirror").(*scripted)
 	path := filepath.Join(ts.MkAbs(args[0]), cache.DirName(s.server.URL), args[1])
 	if len(args) == 3 {
 		ts.Check(os.Remove(path))
@@ -189,7 +189,7 @@ func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
 // readCommand reads the trusted root with a real sigstore-go client, whose cache
 // is below DIR: read DIR.
 func readCommand(ts *testscript.TestScript, neg bool, args []string) {
-	s := ts.Value("mirror").(*scripted) //nolint:errcheck // Setup put it there
+	s := ts.Value("mirror").(*scripted)
 	_, err := sandbox.Read(ts.MkAbs(args[0]), s.server.URL, s.repo.InitialRoot(), "trusted_root.json")
 	if neg && err == nil {
 		ts.Fatalf("the client was to fail, and did not")
