@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -111,6 +112,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if err := os.MkdirAll(o.Config.StateDir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the state directory: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(o.Config.StatusFile), 0o755); err != nil {
+		return nil, fmt.Errorf("making the directory of the status file: %w", err)
 	}
 	if a.lock, err = store.LockDir(o.Config.StateDir); err != nil {
 		return nil, err
@@ -243,12 +247,10 @@ func (a *Agent) loop(ctx context.Context) error {
 		case <-a.o.Reloads:
 			timer.Stop()
 			a.o.Notify("RELOADING=1")
-			next, keepers, err := a.reload()
-			if err == nil {
+			if next, keepers, ok := a.reload(); ok {
 				tasks.stop()
-				a.closeKeepers()
-				if err := a.adopt(next, keepers); err != nil {
-					return fmt.Errorf("adopting the new config: %w", err)
+				if err := a.replace(next, keepers); err != nil {
+					return err
 				}
 				tasks = a.start(ctx)
 			}

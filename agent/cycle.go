@@ -171,9 +171,9 @@ func headline(err error) string {
 	return err.Error()
 }
 
-// reload reads and prepares a new config. What is in force stays in force when
-// that fails; the failure is told and becomes a problem.
-func (a *Agent) reload() (config.Config, []*keeper, error) {
+// reload reads and prepares a new config. One that cannot be used is refused:
+// what is in force stays in force.
+func (a *Agent) reload() (config.Config, []*keeper, bool) {
 	next, err := a.o.Reload()
 	var keepers []*keeper
 	if err == nil {
@@ -183,10 +183,31 @@ func (a *Agent) reload() (config.Config, []*keeper, error) {
 		err = fmt.Errorf("state_dir changed from %q to %q: that needs a restart", a.cfg.StateDir, next.StateDir)
 	}
 	if err != nil {
-		a.cfgError = headline(err)
-		a.log.Error(evConfigFailed, "path", a.cfg.Path, "error", a.cfgError)
-		return config.Config{}, nil, err
+		a.refuse(err)
+		return config.Config{}, nil, false
 	}
-	a.cfgError = ""
-	return next, keepers, nil
+	return next, keepers, true
+}
+
+// refuse tells that a config was not taken; it is a problem until one is.
+func (a *Agent) refuse(err error) {
+	a.cfgError = headline(err)
+	a.log.Error(evConfigFailed, "path", a.cfg.Path, "error", a.cfgError)
+}
+
+// replace puts a prepared config in force in place of the one that is. When its
+// stores cannot be opened the old one is put back.
+func (a *Agent) replace(next config.Config, keepers []*keeper) error {
+	cfg, was := a.cfg, a.keepers
+	a.closeKeepers()
+	err := a.adopt(next, keepers)
+	if err == nil {
+		a.cfgError = ""
+		return nil
+	}
+	a.refuse(err)
+	if err := a.adopt(cfg, was); err != nil {
+		return fmt.Errorf("putting the old config back: %w", err)
+	}
+	return nil
 }

@@ -196,6 +196,24 @@ func TestAReloadIsTakenOrRefusedAsAWhole(t *testing.T) {
 	r.wake <- struct{}{}
 	until(t, "a refresh with the old config", func() bool { return r.report().Mirrors[0].Roles["timestamp"].Version == 2 })
 
+	// One that is right, but whose store cannot be opened: the old one is put back.
+	blocked := filepath.Join(h.cfg.StateDir, "mirrors", "blocked")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	next, bad = h.cfg, nil
+	next.Mirrors = append([]config.Mirror(nil), h.cfg.Mirrors...)
+	next.Mirrors[0].Name = "blocked"
+	mu.Unlock()
+	r.reloads <- struct{}{}
+	until(t, "the refusal", func() bool { return strings.Contains(r.said.String(), "blocked") })
+	if err := h.repo.BumpTimestamp(); err != nil {
+		t.Fatal(err)
+	}
+	r.wake <- struct{}{}
+	until(t, "a refresh with the config that was put back", func() bool { return r.report().Mirrors[0].Roles["timestamp"].Version == 3 })
+
 	mu.Lock()
 	next, bad = h.cfg, nil
 	next.Mirrors = append([]config.Mirror(nil), h.cfg.Mirrors...)
@@ -204,7 +222,7 @@ func TestAReloadIsTakenOrRefusedAsAWhole(t *testing.T) {
 	r.reloads <- struct{}{}
 	until(t, "the new mirror's first refresh", func() bool {
 		s := r.report()
-		return len(s.Mirrors) == 1 && s.Mirrors[0].Name == "renamed" && s.Mirrors[0].Roles["timestamp"].Version == 2
+		return len(s.Mirrors) == 1 && s.Mirrors[0].Name == "renamed" && s.Mirrors[0].Roles["timestamp"].Version == 3
 	})
 	if got := codes(r.report()); strings.Contains(got, "config-invalid") {
 		t.Errorf("problems after a good reload: %s", got)

@@ -168,7 +168,11 @@ func serviceError(verb string, user bool, err error) error {
 	case !user && os.Geteuid() != 0:
 		return &hinted{fmt.Errorf("service %s: %w", verb, err), "a service of the host is root's: use sudo, or --user"}
 	}
-	return fmt.Errorf("service %s: %w", verb, err)
+	err = fmt.Errorf("service %s: %w", verb, err)
+	if verb == "install" {
+		return err
+	}
+	return &hinted{err, "is it installed? tufkeeper service install" + flag}
 }
 
 // executable is this binary's own path, links resolved: a unit must not follow
