@@ -108,6 +108,7 @@ func TestWhatIsNoClient(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"a dependency on go-tuf without its client":        program(dep, "nothing"),
 		"a text that mentions a function of the client":    program(dep, "see "+strings.Trim(fnLegacy, "\x00")+" there"),
+		"a text that ends with one":                        program(dep, "see "+strings.TrimLeft(fnLegacy, "\x00")),
 		"a function whose name only begins like the proof": program(dep, strings.TrimSuffix(fnLegacy, "\x00")+"Now\x00"),
 		"a Go program without TUF libraries":               program(modinfo("path\tx", "mod\tx\tv1.0.0\t", "dep\ty\tv1.0.0\t"), fnLegacy),
 		"a script":                                         []byte("#!/bin/sh\n" + fnLegacy),

@@ -299,7 +299,8 @@ func TestRequiredAndRemedy(t *testing.T) {
 		req                          trust.Requirements
 	}{
 		{"cosign 2.0.1 today", "cosign@v2.0.1", "cosign 2.2.0", "install cosign 2.2.0 or newer", trust.Requirements{Roots: roots, Targets: targets}},
-		{"cosign 1.12 at root 8", "cosign@v1.9.0", "cosign 1.12.0", "install cosign 1.12.0 or newer", trust.Requirements{Roots: roots[:8]}},
+		{"cosign 1.12, beside whose fixed 1.13 a broken 2.0 was released", "cosign@v1.12.0", "cosign 2.2.0", "install cosign 2.2.0 or newer", trust.Requirements{Roots: roots, Targets: targets}},
+		{"cosign 1.9 at root 8", "cosign@v1.9.0", "cosign 1.12.0", "install cosign 1.12.0 or newer", trust.Requirements{Roots: roots[:8]}},
 		{"a client of libraries", "go-tuf=v0.5.2,sigstore=v1.6.1", "go-tuf 0.6.0 and sigstore 1.7.2", "install a release of libraries that is built with go-tuf 0.6.0 and sigstore 1.7.2 or newer", trust.Requirements{Roots: roots, Targets: targets}},
 		{"Ed25519 logs", "go-tuf/v2=v2.0.0,sigstore-go=v0.5.1", "sigstore-go 0.6.1", "install a release of libraries that is built with sigstore-go 0.6.1 or newer", trust.Requirements{Roots: roots, Targets: targets}},
 		{"P-384, which the legacy client never reads", "go-tuf=v0.7.0,sigstore=v1.10.8", "go-tuf/v2 2.0.0", "install a release of libraries that is built with go-tuf/v2 2.0.0 or newer", trust.Requirements{Roots: []trust.RootForm{{Version: 1, Keys: []trust.KeyForm{{KeyType: "ecdsa", Scheme: "ecdsa-sha2-nistp384", Encoding: "pem", Curve: "P-384"}}}}}},
