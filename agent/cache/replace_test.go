@@ -272,6 +272,27 @@ func TestNothingNewerIsWrittenOver(t *testing.T) {
 	}
 }
 
+// A root that we have not seen may have other keys for the same version: a signature
+// we cannot verify is then no damage, and nothing is written over it.
+func TestSignaturesUnderARootWeHaveNotSeenAreNotJudged(t *testing.T) {
+	r := filled(t, sandbox.Options{})
+	set := r.set(t)
+	must(t, r.RotateRoot(sandbox.Rotation{}))
+	r.mustRead(t)
+	data, err := os.ReadFile(r.path("timestamp.json"))
+	must(t, err)
+	put(t, r.path("timestamp.json"), bytes.Replace(data, []byte(`"expires": "20`), []byte(`"expires": "21`), 1))
+	before := picture(t, r.base)
+	c := r.cache(t)
+	if found := c.Inspect(set, time.Now()); found.State != cache.Ahead || len(found.Damage) > 0 {
+		t.Errorf("state %s, damage %v; want ahead", found.State, found.Damage)
+	}
+	if _, err := c.Replace(set, time.Now(), both); !errors.Is(err, cache.ErrAhead) {
+		t.Errorf("error %v, want ErrAhead", err)
+	}
+	wantUntouched(t, r.base, before)
+}
+
 // Metadata newer than its mirror's answer is fatal for a client.
 func TestUnsettledSetIsNotCopied(t *testing.T) {
 	lagging := func(t *testing.T) (*rig, *trust.Set) {
