@@ -97,7 +97,7 @@ func TestAFileThatCannotBeReadStopsTheRefresh(t *testing.T) {
 			h.ok()
 			must(t, os.Remove(filepath.Join(h.dir, file)))
 			must(t, make(filepath.Join(h.dir, file)))
-			err := h.fails(health.FailStore)
+			err := h.failure(health.FailStore)
 			var unusable *store.UnusableFileError
 			if !errors.As(err, &unusable) || !strings.Contains(err.Error(), file) {
 				t.Errorf("%s at %s: got %v, want an error that names it", what, file, err)
@@ -221,7 +221,7 @@ func TestNoSignedNonsenseMakesItPanic(t *testing.T) {
 			h := newHost(t, f.initial(), f)
 			spoil(f)
 			var malformed *trust.MalformedError
-			if err := h.fails(health.FailMisconfigured); !errors.As(err, &malformed) {
+			if err := h.failure(health.FailMisconfigured); !errors.As(err, &malformed) {
 				t.Errorf("got %v, want a MalformedError", err)
 			}
 		})
@@ -234,7 +234,7 @@ func TestAKeyOfUnknownTypeHasAnAlarmOfItsOwn(t *testing.T) {
 	h.ok()
 	must(t, repo.RotateRoot(sandbox.Rotation{KeyType: "post-quantum"}))
 	var key *trust.UnknownKeyError
-	if err := h.fails(health.FailKeyType); !errors.As(err, &key) || key.KeyType != "post-quantum" {
+	if err := h.failure(health.FailKeyType); !errors.As(err, &key) || key.KeyType != "post-quantum" {
 		t.Errorf("got %v, want an UnknownKeyError", err)
 	}
 }
@@ -248,7 +248,7 @@ func TestTheRootChain(t *testing.T) {
 		}
 		h := newHost(t, f.initial(), f)
 		var limit *refresh.LimitError
-		if err := h.fails(health.FailInconsistent); !errors.As(err, &limit) || limit.Version != 257 {
+		if err := h.failure(health.FailInconsistent); !errors.As(err, &limit) || limit.Version != 257 {
 			t.Errorf("got %v, want a LimitError at root 257", err)
 		}
 		h.wantVersions(map[string]int64{trust.Root: 257, trust.Timestamp: 0})
@@ -434,6 +434,12 @@ func TestABrokenDelegatedRoleMattersOnlyWhereItIsNeeded(t *testing.T) {
 	if res := not.ok(); !res.New || !strings.Contains(strings.Join(res.Notes, ""), `role "extra" as delegated by targets is left out`) {
 		t.Errorf("got %+v, want a new set and a note", res)
 	}
+	// A path that is delegated outright is known without the role that lists it.
+	outright := newForge(t)
+	outright.publish(1, 1, 1, nil, delegate("extra", "k", "extra/file"))
+	outright.putSnapshot(1, map[string]int64{"targets": 1, "extra": 1})
+	newHost(t, outright.initial(), outright).fails(health.FailInconsistent)
+
 	publish(3, "three")
 	needs.ok()
 	not.ok()
@@ -541,7 +547,7 @@ func TestFallbacks(t *testing.T) {
 		t.Errorf("got %+v, want the second and a note", res)
 	}
 	hosts["b.invalid"] = down.Transport()
-	err := h.fails(health.FailUnreachable)
+	err := h.failure(health.FailUnreachable)
 	if !strings.Contains(err.Error(), "a.invalid") || !strings.Contains(err.Error(), "b.invalid") {
 		t.Errorf("got %v, want both named", err)
 	}

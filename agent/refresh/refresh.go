@@ -224,7 +224,7 @@ func (r *Refresher) report(res Result, err error) {
 	if res.New {
 		level = hclog.Info
 	}
-	r.o.Log.Log(level, evFinished, "mirror", r.o.Name, "requests", res.Requests, "writes", res.Writes, "took", res.Took)
+	r.o.Log.Log(level, evFinished, "mirror", r.o.Name, "requests", res.Requests, "writes", res.Writes, "took", res.Took.Round(time.Millisecond).String())
 }
 
 func updates(before, after *trust.Set) []Update {

@@ -88,8 +88,8 @@ func (h *host) ok() refresh.Result {
 	return res
 }
 
-// fails refreshes, and wants an error of this kind that leaves the set as it was.
-func (h *host) fails(kind health.FailureKind) error {
+// failure refreshes, and wants an error of this kind that leaves the set as it was.
+func (h *host) failure(kind health.FailureKind) error {
 	h.t.Helper()
 	before := h.Current()
 	res, err := h.Refresh(context.Background(), time.Now())
@@ -103,6 +103,11 @@ func (h *host) fails(kind health.FailureKind) error {
 		h.t.Error("a failure changed the last good set")
 	}
 	return err
+}
+
+func (h *host) fails(kind health.FailureKind) {
+	h.t.Helper()
+	_ = h.failure(kind) // looked at there
 }
 
 func (h *host) version(role string) int64 {
@@ -261,6 +266,7 @@ func TestRollbackIsRefused(t *testing.T) {
 		{"with the local files lost", lose("timestamp.json", "snapshot.json", "targets.json")},
 		{"with the memory lost", lose("seen")},
 		{"with the files and the memory lost, from the last good set", lose("timestamp.json", "snapshot.json", "seen")},
+		{"with all but the files lost", lose("seen", "sets", "current")},
 		{"with files and sets lost", lose("timestamp.json", "snapshot.json", "targets.json", "sets", "current")},
 		{"with the timestamp cut off", func(h *host) { must(h.t, os.Truncate(filepath.Join(h.dir, "timestamp.json"), 30)) }},
 	} {
@@ -271,7 +277,7 @@ func TestRollbackIsRefused(t *testing.T) {
 			h.ok()
 			must(t, repo.Rollback(1))
 			tt.lose(h)
-			wantRollback(t, h.fails(health.FailRollback), trust.Timestamp, 2, 1)
+			wantRollback(t, h.failure(health.FailRollback), trust.Timestamp, 2, 1)
 			repo.Restore()
 			h.ok()
 		})
@@ -285,10 +291,25 @@ func TestARootThatIsTakenBackIsRefused(t *testing.T) {
 	h.ok()
 	must(t, os.Remove(filepath.Join(h.dir, "root_history", "2.root.json")))
 	must(t, repo.Rollback(1))
-	wantRollback(t, h.fails(health.FailRollback), trust.Root, 2, 1)
+	wantRollback(t, h.failure(health.FailRollback), trust.Root, 2, 1)
 	repo.Restore()
 	h.ok()
 	h.wantVersions(map[string]int64{trust.Root: 2})
+}
+
+// What a failed refresh accepted counts too, even if the file is lost afterwards.
+func TestAFailedRefreshRemembersWhatItAccepted(t *testing.T) {
+	f := newForge(t)
+	f.publish(1, 1, 1, nil)
+	h := newHost(t, f.initial(), f)
+	h.ok()
+	f.put("timestamp.json", f.sign(f.timestamp(3, 3), "online"))
+	h.fails(health.FailInconsistent) // there is no snapshot 3
+	h.wantVersions(map[string]int64{trust.Timestamp: 3})
+	must(t, os.Remove(filepath.Join(h.dir, "timestamp.json")))
+	h.start()
+	f.publish(2, 3, 1, nil)
+	wantRollback(t, h.failure(health.FailRollback), trust.Timestamp, 3, 2)
 }
 
 // A snapshot or a role below one that was seen, under a newer timestamp: in a fresh
@@ -306,12 +327,12 @@ func TestRollbackBelowANewTimestampIsRefused(t *testing.T) {
 		}
 		lose()
 		f.publish(3, 1, 2, nil)
-		wantRollback(t, h.fails(health.FailRollback), trust.Snapshot, 2, 1)
+		wantRollback(t, h.failure(health.FailRollback), trust.Snapshot, 2, 1)
 		if !lost {
 			h.wantVersions(map[string]int64{trust.Timestamp: 2, trust.Snapshot: 2})
 		}
 		f.publish(3, 3, 1, nil)
-		wantRollback(t, h.fails(health.FailRollback), trust.Targets, 2, 1)
+		wantRollback(t, h.failure(health.FailRollback), trust.Targets, 2, 1)
 		if h.version(trust.Snapshot) == 3 {
 			t.Error("the snapshot that takes targets back was kept")
 		}
@@ -319,7 +340,7 @@ func TestRollbackBelowANewTimestampIsRefused(t *testing.T) {
 		h.ok()
 		f.put("timestamp.json", f.sign(f.timestamp(4, 4), "online"))
 		f.putSnapshot(4, map[string]int64{"targets": 2})
-		wantRollback(t, h.fails(health.FailRollback), "gone", 4, 0)
+		wantRollback(t, h.failure(health.FailRollback), "gone", 4, 0)
 	}
 }
 
@@ -445,10 +466,13 @@ func TestExpiredMetadataIsNotPersisted(t *testing.T) {
 			case trust.Targets:
 				f.put("2.targets.json", f.sign(with(f.targets(2, nil), past), "targets"))
 			}
-			if err := h.fails(health.FailExpired); !errors.Is(err, &metadata.ErrExpiredMetadata{}) {
+			if err := h.failure(health.FailExpired); !errors.Is(err, &metadata.ErrExpiredMetadata{}) {
 				t.Errorf("go-tuf's error is not in the chain of %v", err)
 			}
 			h.wantVersions(tt.want)
+			if asked := f.requests(); tt.role == trust.Root && slices.Contains(asked[len(asked)-2:], "timestamp.json") {
+				t.Errorf("after an expired root it asked for %q", asked)
+			}
 		})
 	}
 }
@@ -461,7 +485,11 @@ func TestAFrozenMirrorIsNoticedAtExpiry(t *testing.T) {
 		time.Sleep(6 * 24 * time.Hour)
 		h.ok()
 		time.Sleep(2 * 24 * time.Hour)
+		repo.ResetRequests()
 		h.fails(health.FailExpired)
+		if got := repo.Requests(); len(got) != 2 {
+			t.Errorf("of a frozen mirror it asked for %q", got)
+		}
 		h.start() // an expired set is still known for what it is
 		if h.Current() == nil || len(h.Current().Expired(time.Now())) != 1 {
 			t.Error("after a restart the expired set is not known as such")

@@ -3,6 +3,7 @@
 package refresh
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -62,14 +63,6 @@ func (s *session) note(format string, args ...any) {
 }
 
 func (s *session) root() *metadata.RootType { return &s.flow.Trusted().Root.Signed }
-
-// rootBytes returns the root in force.
-func (s *session) rootBytes() []byte {
-	if len(s.roots) == 0 {
-		return s.o.Initial
-	}
-	return s.roots[len(s.roots)-1]
-}
 
 // walkRoots goes from the initial root to the newest (spec 5.3). Roots that the
 // store has are verified again and not asked for; each new one is persisted
@@ -224,7 +217,9 @@ func (s *session) remember(succeeded time.Time) error {
 	return nil
 }
 
+// digest identifies a root, as trust.RootForm.SHA256 does: white space around it
+// does not count.
 func digest(data []byte) string {
-	sum := sha256.Sum256(data)
+	sum := sha256.Sum256(bytes.Trim(data, " \t\r\n"))
 	return hex.EncodeToString(sum[:])
 }

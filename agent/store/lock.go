@@ -45,7 +45,8 @@ func LockDir(stateDir string) (*Lock, error) {
 		return nil, fmt.Errorf("creating state directory: %w", err)
 	}
 	path := filepath.Join(stateDir, lockFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
+	// 0600: whoever can open it can lock it, and so keep the agent from starting.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking state directory: %w", err)
 	}

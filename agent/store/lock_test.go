@@ -48,8 +48,10 @@ func TestALockDiesWithItsProcess(t *testing.T) {
 	child := exec.Command(os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), holdEnv+"="+dir)
 	must(t, child.Start())
-	defer child.Wait()
-	defer child.Process.Kill()
+	t.Cleanup(func() {
+		child.Process.Kill() //nolint:errcheck // it may have ended
+		child.Wait()         //nolint:errcheck // it was killed
+	})
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		pid, running, err := store.ReadLock(dir)
 		must(t, err)

@@ -207,6 +207,7 @@ func TestTheHighestTimeIsSavedSeldomAndOnClose(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := open(t, dir)
 	must(t, s.Remember(store.Seen{Time: start}))
+	last := start
 	for _, tt := range []struct {
 		name   string
 		at     time.Time
@@ -220,6 +221,11 @@ func TestTheHighestTimeIsSavedSeldomAndOnClose(t *testing.T) {
 	} {
 		writes := s.Writes()
 		must(t, s.Remember(store.Seen{Time: tt.at}))
+		if highest := s.HighestTime(); highest.Before(tt.at) || highest.Before(last) {
+			t.Errorf("%s: the highest time went back to %s", tt.name, highest)
+		} else {
+			last = highest
+		}
 		if got := s.Writes() > writes; got != tt.writes {
 			t.Errorf("%s: written is %v, want %v", tt.name, got, tt.writes)
 		}
