@@ -46,7 +46,7 @@ fuzz: ## every fuzz test in turn, FUZZTIME each
 	@grep -rEoH --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' agent cmd | sed 's/:func / /' | \
 	while read -r file name; do \
 		echo "== $$name in $${file%/*}"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$${file%/*}" || exit 1; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$${file%/*}" || exit 1; \
 	done
 
 .PHONY: cover
