@@ -13,8 +13,8 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
 )
 
-// releases are the cosigns that are judged and run. Releases of the 1.x line
-// cannot be built by `go install`: their go.mod replaces modules.
+// releases are the cosigns that are judged and run. The 1.x line is left out:
+// `go install` does not get it.
 var releases = []struct {
 	version string
 	bundle  []string // the flags that make verify-blob read a bundle it knows
