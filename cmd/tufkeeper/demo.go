@@ -77,6 +77,7 @@ func (d *demo) run(ctx context.Context, old string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	d.color = d.p.style(d.p.stdout).Color
+	fmt.Fprintf(d.p.stdout, "Everything happens in %s, written … below, and on loopback.\n", d.dir)
 	if err := d.installOld(ctx, old); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
@@ -226,18 +227,43 @@ func (d *demo) statusFile() string { return filepath.Join(d.dir, "status.json") 
 
 // done tells of something the agent did, with its own log line beneath.
 func (d *demo) done(what string, e event) {
-	fmt.Fprintf(d.p.stdout, "  %s %s\n", d.paint("32", "✓"), what)
-	var fields []string
+	d.say(what)
+	words := []string{e.name + ":"}
 	for _, k := range []string{"mirror", "code", "path", "file", "role", "version", "previous", "required", "next", "took", "summary", "error"} {
 		if v, ok := e.fields[k]; ok && v != "" {
-			fields = append(fields, fmt.Sprintf("%s=%v", k, v))
+			words = append(words, strings.Fields(fmt.Sprintf("%s=%v", k, v))...)
 		}
 	}
-	fmt.Fprintf(d.p.stdout, "    %s\n", d.paint("2", e.name+": "+strings.Join(fields, " ")))
+	for _, line := range d.fold(words) {
+		fmt.Fprintf(d.p.stdout, "    %s\n", d.paint("2", line))
+	}
 }
 
 // say tells of something that the demo saw itself.
-func (d *demo) say(what string) { fmt.Fprintf(d.p.stdout, "  %s %s\n", d.paint("32", "✓"), what) }
+func (d *demo) say(what string) {
+	lines := d.fold(strings.Fields(what))
+	fmt.Fprintf(d.p.stdout, "  %s %s\n", d.paint("32", "✓"), strings.Join(lines, "\n    "))
+}
+
+// fold lays words out in lines that fit beside the indent, with the demo's own
+// directory as "…", which the first line of the demo names.
+func (d *demo) fold(words []string) []string {
+	width := max(40, d.p.style(d.p.stdout).Width-6)
+	lines := []string{""}
+	for _, w := range words {
+		w = strings.ReplaceAll(w, d.dir, "…")
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = w
+		case utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(w) <= width:
+			*last += " " + w
+		default:
+			lines = append(lines, w)
+		}
+	}
+	return lines
+}
 
 func (d *demo) bold(s string) string { return d.paint("1", s) }
 
