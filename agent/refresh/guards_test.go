@@ -89,15 +89,23 @@ func TestAFileThatCannotBeReadStopsTheRefresh(t *testing.T) {
 		"far too many bytes": func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<40)) },
 	}
 	for what, make := range plant {
-		for _, file := range []string{"timestamp.json", "snapshot.json", "targets.json", "root_history/2.root.json"} {
+		for file, asked := range map[string][]string{ // the refresh stops there and then
+			"root_history/2.root.json": {},
+			"timestamp.json":           {"3.root.json"},
+			"snapshot.json":            {"3.root.json", "timestamp.json"},
+			"targets.json":             {"3.root.json", "timestamp.json"},
+		} {
 			repo := newRepo(t, sandbox.Options{KeyType: "ed25519"})
 			must(t, repo.RotateRoot(sandbox.Rotation{}))
-			must(t, repo.BumpTimestamp())
 			h := newHost(t, repo.InitialRoot(), repo.Transport())
 			h.ok()
 			must(t, os.Remove(filepath.Join(h.dir, file)))
 			must(t, make(filepath.Join(h.dir, file)))
+			repo.ResetRequests()
 			err := h.failure(health.FailStore)
+			if got := repo.Requests(); !slices.Equal(got, asked) {
+				t.Errorf("%s at %s: asked for %q, want %q", what, file, got, asked)
+			}
 			var unusable *store.UnusableFileError
 			if !errors.As(err, &unusable) || !strings.Contains(err.Error(), file) {
 				t.Errorf("%s at %s: got %v, want an error that names it", what, file, err)
