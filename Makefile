@@ -9,9 +9,14 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 CACHE := $(or $(TUFKEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tufkeeper)
 
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-v2.15.0/golangci-lint
+NFPM          := $(CACHE)/bin/nfpm-v2.43.4/nfpm
+NFPM          := $(CACHE)/bin/nfpm-v2.43.4/nfpm
 OLD_CLIENT    := $(CACHE)/bin/tuf-client-v0.5.2/tuf-client
 
 FUZZTIME ?= 20s
+
+# A package needs a number: before the first tag it is 0.0.0 and the commit.
+PACKAGE_VERSION := $(if $(filter v%,$(VERSION)),$(patsubst v%,%,$(VERSION)),0.0.0-$(VERSION))
 
 .PHONY: build
 build: ## bin/tufkeeper and bin/tuf-client
@@ -68,12 +73,31 @@ e2e: build ## the incident with real cosign 2.0.1 and 3.1.3
 e2e-full: build ## the same, and more releases held against what tufkeeper says of them
 	go test -tags e2e -count=1 -timeout 120m -v -run '^Test(E2E|Full)' ./cmd/tufkeeper
 
+# A package's version must begin with a digit; without a tag it is 0~COMMIT.
+.PHONY: package
+package: build $(NFPM) ## dist/: a deb and an rpm
+	@mkdir -p dist
+	@for packager in deb rpm; do \
+		VERSION="$$(echo '$(VERSION)' | sed 's/^v\([0-9]\)/\1/; t; s/^/0~/' | tr - .)" GOARCH=$$(go env GOARCH) \
+		$(NFPM) package --config packaging/nfpm.yaml --packager $$packager --target dist/ || exit 1; \
+	done
+
 # The public TUF conformance suite, from your checkout of it:
 #   make conformance SUITE=../tuf-conformance
 .PHONY: conformance
 conformance: build ## the public TUF conformance suite: SUITE=<its checkout>
 	@test -n "$(SUITE)" || { echo "usage: make conformance SUITE=<checkout of theupdateframework/tuf-conformance>"; exit 2; }
 	cd $(SUITE) && python3 -m pytest tuf_conformance --entrypoint "$(CURDIR)/bin/tuf-client"
+
+.PHONY: package
+package: build $(NFPM) ## deb, rpm and apk packages: dist/
+	rm -rf dist && mkdir -p dist/completions
+	bin/tufkeeper completion bash >dist/completions/tufkeeper.bash
+	bin/tufkeeper completion fish >dist/completions/tufkeeper.fish
+	bin/tufkeeper completion zsh >dist/completions/_tufkeeper
+	for kind in deb rpm apk; do \
+		GOARCH=$$(go env GOARCH) VERSION=$(PACKAGE_VERSION) $(NFPM) package -f packaging/nfpm.yaml -p $$kind -t dist/ || exit 1; \
+	done
 
 .PHONY: help
 help: ## this list
@@ -85,6 +109,12 @@ clean: ## what builds and tests left in the tree
 
 $(GOLANGCI_LINT):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+$(NFPM):
+	GOBIN=$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
+
+$(NFPM):
+	GOBIN=$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 
 $(OLD_CLIENT):
 	GOBIN=$(@D) go install github.com/theupdateframework/go-tuf/cmd/tuf-client@v0.5.2
