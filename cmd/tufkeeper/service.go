@@ -169,6 +169,9 @@ func serviceError(verb string, user bool, err error) error {
 		return &hinted{fmt.Errorf("service %s: %w", verb, err), "a service of the host is root's: use sudo, or --user"}
 	}
 	err = fmt.Errorf("service %s: %w", verb, err)
+	if verb == "install" && strings.Contains(err.Error(), "already exists") { // kardianos has no sentinel for it
+		return &hinted{err, "to replace it: tufkeeper service uninstall" + flag + " && tufkeeper service install" + flag}
+	}
 	if verb == "install" {
 		return err
 	}
