@@ -10,7 +10,6 @@ CACHE := $(or $(TUFKEEPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tufkeepe
 
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-v2.15.0/golangci-lint
 NFPM          := $(CACHE)/bin/nfpm-v2.43.4/nfpm
-NFPM          := $(CACHE)/bin/nfpm-v2.43.4/nfpm
 OLD_CLIENT    := $(CACHE)/bin/tuf-client-v0.5.2/tuf-client
 
 FUZZTIME ?= 20s
@@ -73,15 +72,6 @@ e2e: build ## the incident with real cosign 2.0.1 and 3.1.3
 e2e-full: build ## the same, and more releases held against what tufkeeper says of them
 	go test -tags e2e -count=1 -timeout 120m -v -run '^Test(E2E|Full)' ./cmd/tufkeeper
 
-# A package's version must begin with a digit; without a tag it is 0~COMMIT.
-.PHONY: package
-package: build $(NFPM) ## dist/: a deb and an rpm
-	@mkdir -p dist
-	@for packager in deb rpm; do \
-		VERSION="$$(echo '$(VERSION)' | sed 's/^v\([0-9]\)/\1/; t; s/^/0~/' | tr - .)" GOARCH=$$(go env GOARCH) \
-		$(NFPM) package --config packaging/nfpm.yaml --packager $$packager --target dist/ || exit 1; \
-	done
-
 # The public TUF conformance suite, from your checkout of it:
 #   make conformance SUITE=../tuf-conformance
 .PHONY: conformance
@@ -109,9 +99,6 @@ clean: ## what builds and tests left in the tree
 
 $(GOLANGCI_LINT):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-
-$(NFPM):
-	GOBIN=$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 
 $(NFPM):
 	GOBIN=$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
