@@ -55,7 +55,7 @@ func (p *page) clients(ill, well int, whole bool) {
 	list := folded(p.r.Clients, func(c Client) tone { return verdictTone(c.Verdict) }, ill, well)
 	for _, c := range list.shown {
 		t := verdictTone(c.Verdict)
-		path := cutMiddle(health.Plain(c.Path), max(deepPath, p.width()-16-names))
+		path := cutMiddle(whereOf(c), max(deepPath, p.width()-16-names))
 		p.line(p.mark(t), " ", p.paint(t, pad(string(c.Verdict), 11)), pad(cut(clientName(c), names), names), "  ", path)
 		if whole {
 			p.inside(c)
@@ -107,11 +107,12 @@ func (p *page) judgement(j health.Judgement, whole bool) {
 	}
 	for _, reason := range j.Reasons {
 		text, rule := health.Plain(j.Mirror)+": "+health.Line(reason.Summary), ""
-		if reason.Rule != "" {
-			rule = " (" + cut(health.Plain(reason.Rule), 12) + ")"
+		label := ruleOf(reason)
+		if label != "" {
+			rule = " (" + label + ")"
 		}
 		if whole {
-			p.para(plain, "  "+pad(cut(health.Plain(cmp.Or(reason.Rule, "-")), 12)+" ", 4), reason.Summary)
+			p.para(plain, "  "+pad(cmp.Or(label, "-")+" ", 4), reason.Summary)
 			continue
 		}
 		p.line(indent, cut(text, p.width()-len(indent)-len([]rune(rule))), rule)
@@ -132,12 +133,29 @@ func (p *page) judgement(j health.Judgement, whole bool) {
 	}
 }
 
+// ruleOf is a reason's rule as a short label; "" where the summary names it, as
+// those of advisories do.
+func ruleOf(r health.Reason) string {
+	if strings.HasPrefix(r.Summary, r.Rule) {
+		return ""
+	}
+	return cut(health.Plain(r.Rule), 12)
+}
+
 func layoutOf(c Cache) string {
 	text := "layout " + health.Plain(c.Layout)
 	if c.Mirror != "" {
 		text += ", mirror " + health.Plain(c.Mirror)
 	}
 	return text
+}
+
+// whereOf is where a client is; one that was only assumed is nowhere.
+func whereOf(c Client) string {
+	if c.Path == "" {
+		return "(not installed)"
+	}
+	return health.Plain(c.Path)
 }
 
 func clientName(c Client) string {
