@@ -33,7 +33,7 @@ func (m *Mirror) readBelow(dir, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, &UnreachableError{URL: "file://" + dir, Err: err, final: true}
 	}
-	defer root.Close() //nolint:errcheck // only read
+	defer root.Close()
 	// O_NONBLOCK: opening a FIFO must not wait for a writer.
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -42,7 +42,7 @@ func (m *Mirror) readBelow(dir, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func readHeaders(name string) (http.Header, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the headers file: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("reading the headers file: %w", err)

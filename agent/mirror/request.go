@@ -55,7 +55,7 @@ func (m *Mirror) get(ctx context.Context, u *url.URL, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, m.classify(ctx, reqCtx, u, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	defer resp.Body.Close()
 	watch.progress(minProgress)
 	m.noteDate(resp.Header)
 	if err := checkHeader(resp, u, limit); err != nil {

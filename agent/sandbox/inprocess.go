@@ -111,7 +111,7 @@ func (e *exchange) run(h http.Handler, req *http.Request) {
 		case aborted || e.length >= 0 && e.written < e.length:
 			e.body.CloseWithError(io.ErrUnexpectedEOF)
 		default:
-			e.body.Close() //nolint:errcheck // never fails
+			e.body.Close()
 		}
 	}()
 	h.ServeHTTP(e, req)
