@@ -68,6 +68,7 @@ var homes = map[string][]string{
 	"github.com/coreos/go-systemd/v22":                         {"cmd/tufkeeper"},
 	"github.com/dustin/go-humanize":                            {"agent/status"},
 	"github.com/fsnotify/fsnotify":                             {"agent/watch"},
+	"github.com/golang/snappy":                                 {"agent/cache"}, // what LevelDB packs its blocks with
 	"github.com/hashicorp/go-hclog":                            everywhere,
 	"github.com/hashicorp/hcl/v2":                              {"agent/config"},
 	"github.com/kardianos/service":                             {"cmd/tufkeeper"},

@@ -11,12 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/storage"
-
-	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
 // The bounds of a legacy database that is looked at. A real one is four documents,
@@ -25,7 +21,6 @@ const (
 	maxTableFiles  = 64
 	maxTableFile   = 8 << 20
 	maxTableTotal  = 32 << 20
-	maxTableTime   = 5 * time.Second
 	databaseTooBig = "more data than four documents need"
 )
 
@@ -33,12 +28,9 @@ const (
 //
 // The database is never opened: that would take the lock its client needs, and
 // rewrite its files. Its files are copied into memory, LOCK left out, and the copy is
-// opened. A copy that cannot be read is damage only when a second one, of files that
+// read. A copy that cannot be read is damage only when a second one, of files that
 // have not changed in between, cannot be read either; else its client is writing to
 // it, which is ErrBusy.
-//
-// BUG: a block in such a file can claim to hold up to 4 GiB, which the library asks
-// memory for. The cost is borne by the process that looks, which is its owner's.
 func readLevelDB(base *os.Root, name string) (map[string][]byte, error) {
 	info, err := base.Lstat(name)
 	switch {
@@ -115,7 +107,7 @@ func copyTables(dir *os.Root) (tables, error) {
 			return t, errors.New(databaseTooBig)
 		}
 		if f.kind != regular {
-			return t, fmt.Errorf("%q is a %s", name, f.kind)
+			return t, fmt.Errorf("%q: %s", name, f.kind)
 		}
 		t.data[fd], t.infos[fd] = f.data, f.info
 	}
@@ -143,88 +135,4 @@ func describe(name string) (storage.FileDesc, bool) {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	return storage.FileDesc{Type: kind, Num: n}, err == nil && kind != 0
-}
-
-// documents opens the copy and reads what a legacy client reads. It opens as that
-// client does: what Open finds corrupt, Recover is tried on.
-func (t tables) documents() (map[string][]byte, error) {
-	if len(t.data) == 0 {
-		return nil, nil
-	}
-	type result struct {
-		held map[string][]byte
-		err  error
-	}
-	results := make(chan result, 1)
-	go func() {
-		var r result
-		r.err = trust.Guard("reading a legacy cache", func() (err error) {
-			r.held, err = t.read()
-			return err
-		})
-		results <- r
-	}()
-	limit := time.NewTimer(maxTableTime)
-	defer limit.Stop()
-	select {
-	case r := <-results:
-		return r.held, r.err
-	case <-limit.C:
-		return nil, fmt.Errorf("not read within %s", maxTableTime)
-	}
-}
-
-func (t tables) read() (map[string][]byte, error) {
-	memory, err := t.load()
-	if err != nil {
-		return nil, err
-	}
-	defer memory.Close()
-	open := leveldb.Open
-	if _, whole := t.data[t.meta]; !whole {
-		open = leveldb.Recover
-	}
-	db, err := open(memory, nil)
-	if err != nil {
-		db, err = leveldb.Recover(memory, nil)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	held := map[string][]byte{}
-	for _, role := range []string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets} {
-		data, err := db.Get([]byte(role+".json"), nil)
-		switch {
-		case errors.Is(err, leveldb.ErrNotFound):
-			continue
-		case err != nil:
-			return nil, err
-		case int64(len(data)) > trust.MaxSize(role):
-			return nil, errors.New(databaseTooBig)
-		}
-		held[role] = data
-	}
-	return held, nil
-}
-
-// load puts the copy where the library can open it without touching a disk.
-func (t tables) load() (storage.Storage, error) {
-	memory := storage.NewMemStorage()
-	for fd, data := range t.data {
-		w, err := memory.Create(fd)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(data); err != nil {
-			return nil, err
-		}
-		if err := w.Close(); err != nil {
-			return nil, err
-		}
-	}
-	if _, ok := t.data[t.meta]; !ok {
-		return memory, nil
-	}
-	return memory, memory.SetMeta(t.meta)
 }
