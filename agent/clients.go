@@ -22,7 +22,7 @@ type ClientsOptions struct {
 	Files   []string // these files instead of what the config finds
 	Assume  []string // these releases, which are not installed
 	Against string   // a mirror URL, a directory of N.root.json, or one root file; "" for the stores
-	Start   string   // "embedded", "newest" or a root file
+	Start   string   // "embedded", "newest" or a root file; "" for where a client does start
 	At      time.Time
 }
 

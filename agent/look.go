@@ -36,6 +36,11 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 			f.Unseen = append(f.Unseen, fmt.Sprintf("the store of mirror %q: %v", m.Name, err))
 		case set != nil:
 			facts.Set, facts.LastSuccess = set, set.VerifiedAt()
+			if told := lastReported(cfg, m); told != nil {
+				told.fill(&facts)
+			} else {
+				f.Unseen = append(f.Unseen, fmt.Sprintf("whether mirror %q answers: tufkeeper refresh asks it", m.Name))
+			}
 		default:
 			f.Unseen = append(f.Unseen, fmt.Sprintf("mirror %q: nothing was refreshed here yet", m.Name))
 		}
@@ -58,4 +63,34 @@ func interval(m config.Mirror, common config.Schedule) time.Duration {
 		s = *m.Schedule
 	}
 	return schedule.Plan{Every: s.Every, Cron: s.Cron}.Interval(time.Now())
+}
+
+// reported is what the last report of an agent, or of one cycle, says of a mirror.
+type reported status.Mirror
+
+// lastReported returns it, or nil: a look asks no mirror, but what was seen when
+// one was asked is worth more than nothing.
+func lastReported(cfg config.Config, m config.Mirror) *reported {
+	r, err := status.Read(cfg.StatusFile)
+	if err != nil {
+		return nil // the look goes on without it, and says so
+	}
+	for _, was := range r.Mirrors {
+		if was.Name == m.Name && was.URL == m.URL.String() {
+			return (*reported)(&was)
+		}
+	}
+	return nil
+}
+
+func (r *reported) fill(f *health.MirrorFacts) {
+	if r.LastAttempt != nil {
+		f.LastAttempt = *r.LastAttempt
+	}
+	if r.LastSuccess != nil {
+		f.LastSuccess = *r.LastSuccess
+	}
+	if r.LastError != nil {
+		f.LastError, f.Kind, f.Failures = *r.LastError, r.FailureKind, r.Failures
+	}
 }

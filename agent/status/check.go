@@ -137,6 +137,7 @@ func (r Report) summary(now time.Time) string {
 			parts = append(parts, fmt.Sprintf("%s timestamp %d, %s left", health.Plain(m.Name), role.Version, health.Span(role.Expires.Sub(now))))
 		}
 	}
+	parts = append(parts, r.failing()...)
 	return strings.Join(append(parts, plural(len(r.Caches), "cache"), plural(len(r.Clients), "client")), "; ")
 }
 
@@ -147,7 +148,9 @@ func (r Report) Headline() string {
 	case good:
 		return "ok: " + r.summary(r.Generated)
 	case bad, warn:
-		return text + ": " + health.Plain(r.Problems[0].Code)
+		if len(r.Problems) > 0 {
+			return text + ": " + health.Plain(r.Problems[0].Code)
+		}
 	}
 	return text
 }

@@ -133,10 +133,25 @@ func (r Report) verdict(now time.Time) (tone, string) {
 	if len(r.Mirrors) == 0 {
 		return note, "no mirror is configured"
 	}
+	if failing := r.failing(); len(failing) > 0 {
+		return warn, strings.Join(failing, "; ") + "; nothing is lost"
+	}
 	if len(r.Unseen) > 0 {
 		return good, "all is well, as far as could be seen"
 	}
 	return good, "all is well"
+}
+
+// failing says of each mirror whose last refresh failed how often it has. It is
+// no problem before it has held for a while, and nothing to be silent about.
+func (r Report) failing() []string {
+	var texts []string
+	for _, m := range r.Mirrors {
+		if m.LastError != nil {
+			texts = append(texts, fmt.Sprintf("refreshing %s failed %s", health.Plain(m.Name), plural(max(1, m.Failures), "time")))
+		}
+	}
+	return texts
 }
 
 func counted(critical, warning int) string {
@@ -206,7 +221,7 @@ func (p *page) mirrors() {
 		p.line(p.mark(t), " ", p.paint(bold, name), "  ", cutMiddle(health.Plain(m.URL), p.width()-4-len([]rune(name))))
 		p.para(dim, "", p.refreshed(m))
 		if m.LastError != nil {
-			p.line(indent, p.paint(t, cut(health.Line(*m.LastError), p.width()-len(indent))))
+			p.para(t, "", *m.LastError)
 		}
 		for _, role := range roleNames {
 			if have, ok := m.Roles[role]; ok {
@@ -247,7 +262,7 @@ func (p *page) refreshed(m Mirror) string {
 			text += " since"
 		}
 	}
-	if m.NextAttempt != nil {
+	if m.NextAttempt != nil && p.r.Agent != nil { // without an agent nobody will
 		text += ", next " + p.ahead(*m.NextAttempt)
 	}
 	return text

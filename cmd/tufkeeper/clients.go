@@ -49,7 +49,7 @@ With --assume it judges a release that is not installed.`,
 	fl.StringSliceVar(&f.failOn, "fail-on", nil, "exit 1 when a client has this `verdict`; may be repeated")
 	fl.StringArrayVar(&f.assume, "assume", nil, "judge this `release` instead: cosign@v2.0.1, or go-tuf=v0.5.2,sigstore=v1.6.1; may be repeated")
 	fl.StringVar(&f.against, "against", "", "judge against `where` instead of the store: a mirror URL, a directory of N.root.json, or one root file")
-	fl.StringVar(&f.start, "start", "embedded", "the root a client starts from: embedded, newest, or a root `file`")
+	fl.StringVar(&f.start, "start", "", "the `root` a client starts from: embedded, newest, or a root file (default: where it does start; embedded for an assumed release)")
 	fl.StringVar(&f.at, "at", "", "judge expiry at this `time` (RFC 3339); without it an assumed release is not judged by expiry")
 	return c
 }
