@@ -61,7 +61,7 @@ func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *
 	for _, spec := range o.Assume {
 		c, err := model.Assume(spec)
 		if err != nil {
-			return f, fmt.Errorf("assuming %q: %w", spec, err)
+			return f, err
 		}
 		f.Clients = append(f.Clients, health.ClientFacts{Client: c})
 	}

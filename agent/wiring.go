@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
@@ -52,7 +53,16 @@ func findOptions(cfg config.Config, scans *client.ScanCache, model *client.Model
 	for _, g := range cfg.Clients.Exclude {
 		o.Exclude = append(o.Exclude, g.String())
 	}
+	// This program links a TUF client, too: what it cannot read is agent-outdated.
+	if exe, err := os.Executable(); err == nil {
+		o.Exclude = append(o.Exclude, literal(exe))
+	}
 	return o
+}
+
+// literal is the pattern that matches this path alone.
+func literal(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`).Replace(path)
 }
 
 // cachePlaces says where to look for caches, and what may be done there.

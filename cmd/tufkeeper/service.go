@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -48,7 +49,7 @@ or with --user, one of this user.`,
 		{"restart", "Stops and starts the service", "restarted", plain(service.Service.Restart)},
 	} {
 		c.AddCommand(&cobra.Command{
-			Use: verb.name, Short: verb.short, Args: usageArgs(cobra.NoArgs),
+			Use: verb.name, Short: verb.short, Example: "  tufkeeper service " + verb.name + "\n  tufkeeper service " + verb.name + " --user", Args: usageArgs(cobra.NoArgs),
 			RunE: func(*cobra.Command, []string) error {
 				s, err := p.service(user)
 				if err != nil {
@@ -63,7 +64,7 @@ or with --user, one of this user.`,
 		})
 	}
 	c.AddCommand(&cobra.Command{
-		Use: "status", Short: "Says whether the service runs: 0 running, 1 not", Args: usageArgs(cobra.NoArgs),
+		Use: "status", Short: "Says whether the service runs: 0 running, 1 not", Example: "  tufkeeper service status", Args: usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			s, err := p.service(user)
 			if err != nil {
@@ -163,6 +164,16 @@ func serviceError(verb string, user bool, err error) error {
 		flag = " --user"
 	}
 	switch {
+	case errors.Is(err, exec.ErrNotFound), strings.Contains(err.Error(), "executable file not found"): // kardianos keeps no chain
+		return &hinted{
+			fmt.Errorf("service %s: this host runs no service manager that tufkeeper knows", verb),
+			"keep it running by other means: tufkeeper run, or tufkeeper run --once from a timer",
+		}
+	case strings.Contains(err.Error(), "not supported"):
+		return &hinted{
+			fmt.Errorf("service %s: this host's service manager has no services of users", verb),
+			"as root, a service of the host: tufkeeper service " + verb + "; or run it yourself: tufkeeper run",
+		}
 	case errors.Is(err, service.ErrNotInstalled):
 		return &hinted{fmt.Errorf("service %s: it is not installed", verb), "tufkeeper service install" + flag}
 	case !user && os.Geteuid() != 0:

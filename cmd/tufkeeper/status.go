@@ -29,11 +29,14 @@ and at the clients. It asks no mirror and changes nothing.`,
 		Example: "  tufkeeper status\n  tufkeeper status --watch\n  tufkeeper status --json | jq .problems",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if watching && asJSON {
+				return &usageError{err: errors.New("--watch draws a page, --json is one document: name one of them"), hint: "see: tufkeeper status --help"}
+			}
 			cfg, err := p.config()
 			if err != nil {
 				return err
 			}
-			if watching && !asJSON {
+			if watching {
 				return p.watchStatus(cmd.Context(), cfg, now)
 			}
 			r, err := p.report(cmd.Context(), cfg, now)
