@@ -56,7 +56,10 @@ or with --user, one of this user.`,
 					return err
 				}
 				if err := verb.do(s, user); err != nil {
-					return serviceError(verb.name, user, err)
+					if _, state := s.Status(); verb.name != "install" && errors.Is(state, service.ErrNotInstalled) {
+						err = state // the manager's own words are an exit status
+					}
+					return serviceError(s.Platform(), verb.name, user, err)
 				}
 				_, err = fmt.Fprintf(p.stdout, "service %s (%s)\n", verb.done, s.Platform())
 				return err
@@ -144,7 +147,7 @@ func (p *program) install(s service.Service, user bool) error {
 func (p *program) serviceStatus(s service.Service, user bool) error {
 	state, err := s.Status()
 	if err != nil {
-		return serviceError("status", user, err)
+		return serviceError(s.Platform(), "status", user, err)
 	}
 	word := map[service.Status]string{
 		service.StatusRunning: "running", service.StatusStopped: "stopped", service.StatusUnknown: "unknown",
@@ -158,7 +161,7 @@ func (p *program) serviceStatus(s service.Service, user bool) error {
 	return nil
 }
 
-func serviceError(verb string, user bool, err error) error {
+func serviceError(platform, verb string, user bool, err error) error {
 	flag := ""
 	if user {
 		flag = " --user"
@@ -183,8 +186,11 @@ func serviceError(verb string, user bool, err error) error {
 	if verb == "install" && strings.Contains(err.Error(), "already exists") { // kardianos has no sentinel for it
 		return &hinted{err, "to replace it: tufkeeper service uninstall" + flag + " && tufkeeper service install" + flag}
 	}
-	if verb == "install" {
+	switch {
+	case verb == "install":
 		return err
+	case platform == systemdHere:
+		return &hinted{err, "the reason: systemctl" + flag + " status tufkeeper; journalctl" + flag + " -u tufkeeper; is the config right? tufkeeper config check"}
 	}
 	return &hinted{err, "is it installed? tufkeeper service install" + flag}
 }
