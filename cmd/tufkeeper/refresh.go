@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -102,11 +101,8 @@ func (p *program) once(ctx context.Context, cfg config.Config, log hclog.Logger)
 // of every mirror that began after the signal.
 func wakeAndWait(ctx context.Context, cfg config.Config, pid int) (status.Report, error) {
 	asked := time.Now()
-	if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil {
-		return status.Report{}, &hinted{
-			fmt.Errorf("waking the agent with pid %d: %w", pid, err),
-			"ask as the user it runs as, or as root",
-		}
+	if err := wake(pid, cfg.StateDir); err != nil {
+		return status.Report{}, err
 	}
 	for {
 		r, err := status.Read(cfg.StatusFile)

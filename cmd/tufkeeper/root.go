@@ -175,7 +175,11 @@ func hintFor(err error) string {
 	var locked *store.LockedError
 	switch {
 	case errors.As(err, &locked):
-		return fmt.Sprintf("ask that one: tufkeeper refresh, tufkeeper status; or stop it: kill %d", locked.PID)
+		hint := "ask that one: tufkeeper refresh, tufkeeper status"
+		if locked.PID > 0 {
+			hint += fmt.Sprintf("; or stop it: kill %d", locked.PID)
+		}
+		return hint
 	case errors.Is(err, os.ErrPermission):
 		return "run it as the user who owns that path, or name another place in the config"
 	}
