@@ -114,7 +114,7 @@ func (s *Staged) Discard() error {
 // SyncDir makes the entries of the directory name in dir survive a power cut; "."
 // is dir itself.
 func SyncDir(dir *os.Root, name string) error {
-	d, err := dir.Open(name)
+	d, err := openDir(dir, name)
 	if err != nil {
 		return fmt.Errorf("syncing directory %q: %w", name, err)
 	}
@@ -150,8 +150,12 @@ func Relink(dir *os.Root, link, target string) error {
 // now: what is younger may belong to a writer at work. It goes on after an error
 // and returns all of them.
 func Sweep(dir *os.Root, sub string, olderThan time.Duration, now time.Time) error {
-	entries, err := fs.ReadDir(dir.FS(), filepath.ToSlash(filepath.Clean(sub)))
+	d, err := openDir(dir, sub)
 	if err != nil {
+		return fmt.Errorf("sweeping %q: %w", sub, err)
+	}
+	entries, err := d.ReadDir(-1)
+	if err = errors.Join(err, d.Close()); err != nil {
 		return fmt.Errorf("sweeping %q: %w", sub, err)
 	}
 	var errs []error
@@ -169,6 +173,12 @@ func Sweep(dir *os.Root, sub string, olderThan time.Duration, now time.Time) err
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// openDir opens a directory and nothing else: opening a FIFO in its place would wait
+// for a writer for ever.
+func openDir(dir *os.Root, name string) (*os.File, error) {
+	return dir.OpenFile(filepath.Clean(name), os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 }
 
 func tempBeside(name string) string {

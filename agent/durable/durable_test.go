@@ -340,3 +340,29 @@ func TestSweepTakesOnlyItsOwnOldLeftovers(t *testing.T) {
 		t.Error("swept outside the directory")
 	}
 }
+
+// A FIFO in place of a directory must not hold us for ever.
+func TestAFIFOInPlaceOfADirectoryIsAnError(t *testing.T) {
+	path := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(path, "sub"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.OpenRoot(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dir.Close() })
+	done := make(chan error, 2)
+	go func() { done <- durable.Sweep(dir, "sub", 0, time.Now()) }()
+	go func() { done <- durable.SyncDir(dir, "sub") }()
+	for range 2 {
+		select {
+		case err := <-done:
+			if err == nil {
+				t.Error("no error")
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("still waiting for a writer")
+		}
+	}
+}
