@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/tufkeeper/tufkeeper/agent/durable"
 )
@@ -61,17 +62,18 @@ func Read(path string) (Report, error) {
 }
 
 func read(path string) (Report, error) {
-	// A fifo in its place would hold up a check for ever.
-	info, err := os.Stat(path)
+	// A FIFO in its place would hold up a check for ever: opened without waiting, and
+	// looked at once it is open, for a name can change hands in between.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return Report{}, pathless(err)
 	}
-	if !info.Mode().IsRegular() {
-		return Report{}, errors.New("not a regular file")
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
 	}
-	f, err := os.Open(path)
 	if err != nil {
-		return Report{}, pathless(err)
+		return Report{}, errors.Join(pathless(err), f.Close())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	if err = errors.Join(err, f.Close()); err != nil {
