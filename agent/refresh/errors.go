@@ -12,6 +12,7 @@ import (
 
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/mirror"
+	"github.com/tufkeeper/tufkeeper/agent/store"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
@@ -90,7 +91,7 @@ func name(role string) string {
 func Kind(err error) health.FailureKind {
 	var (
 		clock        *ClockError
-		store        *StoreError
+		failed       *StoreError
 		panicked     *trust.PanicError
 		inconsistent *InconsistentError
 		rollback     *RollbackError
@@ -109,7 +110,9 @@ func Kind(err error) health.FailureKind {
 		return health.FailNone
 	case as(&clock):
 		return health.FailClock
-	case as(&store):
+	case is(store.ErrUnfit):
+		return health.FailMisconfigured
+	case as(&failed):
 		return health.FailStore
 	case as(&panicked):
 		return health.FailInternal

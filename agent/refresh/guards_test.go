@@ -339,3 +339,17 @@ func TestAPanicIsAFailedRefresh(t *testing.T) {
 	h.start()
 	h.ok()
 }
+
+// What a mirror signs can be more than a file name holds: that is said of the
+// mirror, and not of a store in which nothing is wrong.
+func TestATargetThatNoFileCanHoldIsTheMirrorsFault(t *testing.T) {
+	repo := newRepo(t, sandbox.Options{})
+	h := newHost(t, repo.InitialRoot(), repo.Transport())
+	h.ok()
+	if err := repo.Publish(strings.Repeat("x", 300), []byte("data")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.failure(health.FailMisconfigured); !errors.Is(err, store.ErrUnfit) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -29,6 +29,10 @@ const (
 	maxSet = 256 << 20
 )
 
+// ErrUnfit means that a set was not kept for what the mirror put into it: a name too
+// long for a file, too many files, too many bytes. Nothing is wrong with the store.
+var ErrUnfit = errors.New("the set cannot be kept")
+
 // Commit makes set the last good one. Until its last step, which switches one
 // link, Load returns the set before it; that one is kept, and older ones are
 // removed.
@@ -136,14 +140,14 @@ func setContent(set *trust.Set) ([]setFile, error) {
 	for role, data := range f.Delegated {
 		name, err := fileName(role, ".json")
 		if err != nil {
-			return nil, fmt.Errorf("delegated role: %w", err)
+			return nil, fmt.Errorf("%w: delegated role: %w", ErrUnfit, err)
 		}
 		content = append(content, setFile{filepath.Join(delegatedDir, name), data})
 	}
 	for path, data := range f.Artifacts {
 		name, err := fileName(path, "")
 		if err != nil {
-			return nil, fmt.Errorf("target file: %w", err)
+			return nil, fmt.Errorf("%w: target file: %w", ErrUnfit, err)
 		}
 		content = append(content, setFile{filepath.Join(filesDir, name), data})
 	}
@@ -153,8 +157,8 @@ func setContent(set *trust.Set) ([]setFile, error) {
 		size += len(file.data)
 	}
 	if size > maxSet || len(content) > maxEntries/2 {
-		return nil, fmt.Errorf("%d files with %d bytes are more than a set may have (%d files, %d bytes)",
-			len(content), size, maxEntries/2, maxSet)
+		return nil, fmt.Errorf("%w: %d files with %d bytes are more than a set may have (%d files, %d bytes)",
+			ErrUnfit, len(content), size, maxEntries/2, maxSet)
 	}
 	return content, nil
 }
