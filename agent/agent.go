@@ -166,6 +166,11 @@ func (a *Agent) adopt(cfg config.Config, keepers []*keeper) error {
 			return err
 		}
 	}
+	for _, k := range keepers {
+		if told := lastReported(cfg, k.cfg); told != nil { // a restart makes no mirror whole
+			told.fill(&k.facts)
+		}
+	}
 	old := a.mirrors
 	a.cfg, a.keepers = cfg, keepers
 	a.mirrors = make(map[string]result, len(keepers))
@@ -235,6 +240,7 @@ func (a *Agent) loop(ctx context.Context) error {
 		case r := <-tasks.results:
 			a.mirrors[r.name] = r
 			if r.fresh {
+				a.clientsAt = time.Time{} // a new root is judged against what is installed now
 				tasks.watcher.Watch(a.watched())
 			}
 		case <-tasks.watcher.Changes():
@@ -242,6 +248,7 @@ func (a *Agent) loop(ctx context.Context) error {
 		case <-timer.C:
 		case <-a.o.Wake:
 			timer.Stop()
+			a.clientsAt = time.Time{} // who asks wants to see all there is
 			tasks.wake()
 			continue
 		case <-a.o.Reloads:

@@ -368,3 +368,31 @@ func TestAnOldClientIsNamedInTheCycleThatTrustsTheNewRoot(t *testing.T) {
 		}
 	}
 }
+
+func TestARestartMakesNoMirrorWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, sandbox.Options{})
+		a := h.start()
+		h.cycle(a)
+		h.repo.Down(true)
+		for range 4 {
+			time.Sleep(20 * time.Minute)
+			h.cycle(a)
+		}
+		h.close(a)
+		a = h.start()
+		defer h.close(a)
+		time.Sleep(time.Minute)
+		if r := h.cycle(a); !strings.Contains(codes(r), "mirror-unreachable") || r.Mirrors[0].Failures != 5 {
+			t.Errorf("after a restart: problems %q, %d failures, want mirror-unreachable and 5", codes(r), r.Mirrors[0].Failures)
+		}
+		h.repo.Down(false)
+		time.Sleep(time.Minute)
+		if r := h.cycle(a); codes(r) != "" {
+			t.Errorf("after a success: problems %q, want none at once", codes(r))
+		}
+		if got := h.told.String(); got != "raised mirror-unreachable, cleared mirror-unreachable" {
+			t.Errorf("told %q, want it raised once and cleared once", got)
+		}
+	})
+}

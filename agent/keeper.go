@@ -24,7 +24,11 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
-const evRefreshFailed = "refresh failed"
+// Event names of this file (docs/events.md).
+const (
+	evRefreshFailed = "refresh failed"
+	evRefreshNoted  = "refresh noted"
+)
 
 // startSpread bounds how long a restarted agent that holds a set waits before
 // its first refresh, so that a fleet that comes up at once does not ask at once.
@@ -232,11 +236,14 @@ func (k *keeper) once(ctx context.Context) result {
 		f.Rollback, f.KeyType = rollbackOf(err), keyTypeOf(err)
 		f.Set = k.refresh.Current()
 	}
+	for _, note := range res.Notes { // it went on; somebody may want to know how
+		k.log.Warn(evRefreshNoted, "mirror", f.Name, "note", note)
+	}
 	f.Damaged = k.store.Damaged()
 	end := time.Now()
 	f.NextAttempt = end.Add(k.plan.Wait(end, firstExpiry(f.Set), f.Failures))
 	if err != nil && ctx.Err() == nil {
-		k.log.Error(evRefreshFailed, "mirror", f.Name, "attempt", f.Failures,
+		k.log.Warn(evRefreshFailed, "mirror", f.Name, "attempt", f.Failures,
 			"next", f.NextAttempt.UTC().Format(time.RFC3339), "error", err)
 	}
 	return k.result(res.New)

@@ -233,3 +233,29 @@ func TestAReloadIsTakenOrRefusedAsAWhole(t *testing.T) {
 		}
 	}
 }
+
+// The test binary is a Go program that links a Sigstore TUF client: a real one.
+func TestAClientThatHasComeIsSeenByTheNextRefresh(t *testing.T) {
+	h := newHost(t, sandbox.Options{})
+	bin := filepath.Join(h.dir, "bin")
+	r := run(t, h, nil, func(c *config.Config) {
+		c.Clients.Globs, c.Clients.Scan = []config.Glob{config.Glob(bin)}, time.Hour
+	})
+	until(t, "the first refresh", func() bool { return len(r.report().Mirrors) == 1 && r.report().Mirrors[0].LastSuccess != nil })
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(bin, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "client"), program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.wake <- struct{}{}
+	until(t, "the client", func() bool { return len(r.report().Clients) == 1 })
+}

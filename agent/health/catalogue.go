@@ -103,7 +103,7 @@ func Catalogue() []Condition {
 		{
 			Code: MirrorMisconfigured, Severity: Critical,
 			Summary:   `mirror {mirror} answers with something that is not a TUF repository ({failures}, {since}): {error}`,
-			Remedy:    `curl -sSi {probe} | head -20; a missing file must be answered with 404, a present one with its bytes and no redirect to another host`,
+			Remedy:    `curl -sSi {probe} | head -20; a missing file must be answered with 404, a present one with its bytes and no redirect to another host; where only a missing root is answered with 403, set forbidden_ends_chain for this mirror`,
 			Hold:      10 * time.Minute,
 			ClearedBy: `one successful refresh`,
 		},

@@ -35,20 +35,19 @@ type Change struct {
 }
 
 // Tracker remembers which conditions hold, so that each is raised once when it
-// has held for its hold time, and cleared once when it has been gone for as
-// long. Its JSON form survives a restart. It is not safe for concurrent use.
+// has held for its hold time, and cleared once as soon as it is gone: what flaps
+// is told at most once in its hold time. Its JSON form survives a restart. It is not safe for concurrent use.
 type Tracker struct {
 	entries map[trackKey]*entry
 }
 
 type trackKey struct{ code, kind, id, detail string }
 
-// entry is one condition that holds, or is waiting to be raised or cleared.
+// entry is one condition that holds, or is waiting to be raised.
 type entry struct {
 	Problem Problem       `json:"problem"` // Since: first seen in this streak
 	Hold    time.Duration `json:"hold"`
 	Raised  bool          `json:"raised"`
-	GoneAt  time.Time     `json:"gone_at,omitzero"`
 	ToldAt  time.Time     `json:"told_at,omitzero"` // raised or reminded
 }
 
@@ -125,11 +124,9 @@ func (t *Tracker) Update(now time.Time, findings []Finding, reminder time.Durati
 		if seen[k] {
 			continue
 		}
-		if e.gone(now) {
-			delete(t.entries, k)
-			if e.Raised {
-				changes = append(changes, Change{Cleared, e.Problem})
-			}
+		delete(t.entries, k)
+		if e.Raised { // what did not hold long enough was nothing
+			changes = append(changes, Change{Cleared, e.Problem})
 		}
 	}
 	slices.SortStableFunc(changes, func(a, b Change) int { return compareProblems(a.Problem, b.Problem) })
@@ -141,7 +138,7 @@ func (e *entry) found(now time.Time, p Problem, hold, reminder time.Duration) (C
 	e.notAfter(now)
 	severer := e.Problem.Severity != p.Severity
 	p.Since = e.Problem.Since
-	e.Problem, e.Hold, e.GoneAt = p, hold, time.Time{}
+	e.Problem, e.Hold = p, hold
 	switch {
 	case !e.Raised && now.Sub(p.Since) < hold:
 		return "", false
@@ -155,21 +152,9 @@ func (e *entry) found(now time.Time, p Problem, hold, reminder time.Duration) (C
 	return "", false
 }
 
-// gone notes that the condition does not hold at now, and says whether to forget it.
-func (e *entry) gone(now time.Time) bool {
-	e.notAfter(now)
-	if !e.Raised {
-		return true // what did not hold long enough was nothing
-	}
-	if e.GoneAt.IsZero() {
-		e.GoneAt = now.UTC()
-	}
-	return now.Sub(e.GoneAt) >= e.Hold
-}
-
 // notAfter keeps a clock that went back from holding a problem for ever.
 func (e *entry) notAfter(now time.Time) {
-	for _, t := range []*time.Time{&e.Problem.Since, &e.GoneAt, &e.ToldAt} {
+	for _, t := range []*time.Time{&e.Problem.Since, &e.ToldAt} {
 		if t.After(now) {
 			*t = now.UTC()
 		}
@@ -189,17 +174,15 @@ func (t *Tracker) Problems() []Problem {
 }
 
 // Next returns when the next Update can change something by the passing of time
-// alone: a condition that has held long enough, or has been gone long enough.
-// It is false when nothing waits.
+// alone: when a condition will have held long enough. It is false when nothing
+// waits.
 func (t *Tracker) Next() (time.Time, bool) {
 	var next time.Time
 	for _, e := range t.entries {
-		at := e.GoneAt.Add(e.Hold)
-		if !e.Raised {
-			at = e.Problem.Since.Add(e.Hold)
-		} else if e.GoneAt.IsZero() {
+		if e.Raised {
 			continue
 		}
+		at := e.Problem.Since.Add(e.Hold)
 		if next.IsZero() || at.Before(next) {
 			next = at
 		}

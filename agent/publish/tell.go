@@ -4,6 +4,7 @@ package publish
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -55,7 +56,7 @@ func (p *Publisher) tell(out Outcome) {
 	for _, file := range out.Change.Written {
 		repaired := slices.ContainsFunc(out.Change.Mended, func(d cache.Damage) bool { return d.File == file })
 		if !repaired && !slices.Contains(told, file) {
-			log.Info(evPublished, "file", plain(file), "took", text(out.Took))
+			log.Info(evPublished, "file", plain(filepath.Base(file)), "took", text(out.Took))
 		}
 	}
 	switch {
