@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -67,6 +68,13 @@ func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) e
 		if at, err = time.Parse(time.RFC3339, f.at); err != nil {
 			return &usageError{err: fmt.Errorf("--at: %q is no time in RFC 3339", f.at), hint: "for example --at 2026-11-20T00:00:00Z"}
 		}
+	}
+	for i, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		paths[i] = abs
 	}
 	cfg, err := p.config()
 	if err != nil {

@@ -117,7 +117,7 @@ func (d *demo) installOld(ctx context.Context, old string) error {
 		if err != nil {
 			return fmt.Errorf("copying the old client: %w", err)
 		}
-		return os.WriteFile(d.old, data, 0o755) //nolint:gosec // a program must be executable
+		return os.WriteFile(d.old, data, 0o755)
 	}
 	if _, err := exec.LookPath("go"); err != nil {
 		return &hinted{errors.New("demo: there is no old client, and no go to build one with"),

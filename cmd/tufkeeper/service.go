@@ -152,6 +152,9 @@ func (p *program) serviceStatus(s service.Service, user bool) error {
 	word := map[service.Status]string{
 		service.StatusRunning: "running", service.StatusStopped: "stopped", service.StatusUnknown: "unknown",
 	}[state]
+	if state == service.StatusRunning && s.Platform() == systemdHere && !active(user) {
+		word, state = "starting, or starting again after a failure", service.StatusUnknown
+	}
 	if _, err := fmt.Fprintf(p.stdout, "service %s (%s)\n", word, s.Platform()); err != nil {
 		return err
 	}
@@ -159,6 +162,16 @@ func (p *program) serviceStatus(s service.Service, user bool) error {
 		return &exitError{code: exitFailed}
 	}
 	return nil
+}
+
+// active says whether systemd calls the unit active: to kardianos one that is
+// started again and again runs, too.
+func active(user bool) bool {
+	args := []string{"is-active", "--quiet", serviceName}
+	if user {
+		args = append(args, "--user")
+	}
+	return exec.Command("systemctl", args...).Run() == nil
 }
 
 func serviceError(platform, verb string, user bool, err error) error {

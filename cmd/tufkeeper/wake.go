@@ -21,7 +21,7 @@ func wake(pid int, stateDir string) error {
 	if err != nil {
 		return fmt.Errorf("waking the agent with pid %d: %w", pid, err)
 	}
-	defer p.Release()
+	defer func() { _ = p.Release() }() // a handle that stays open costs nothing here
 	if os.Geteuid() == 0 {
 		if err := sameOwner(pid, stateDir); err != nil {
 			return &hinted{fmt.Errorf("waking the agent with pid %d: %w", pid, err), hint}
