@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -27,7 +28,7 @@ func wake(pid int, stateDir string) error {
 			return &hinted{fmt.Errorf("waking the agent with pid %d: %w", pid, err), hint}
 		}
 	}
-	if err := p.Signal(syscall.SIGUSR1); err != nil {
+	if err := errors.Join(p.Signal(syscall.SIGUSR1), p.Release()); err != nil {
 		return &hinted{
 			fmt.Errorf("waking the agent with pid %d: %w", pid, err),
 			"ask as the user it runs as, or as root",
