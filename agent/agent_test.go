@@ -325,6 +325,13 @@ func TestAClockBeforeTheNewestTimeSeenIsSaidAndExpiryIsNotJudged(t *testing.T) {
 		if !strings.Contains(got, "clock-skewed") || strings.Contains(got, "metadata-exp") {
 			t.Errorf("problems %q, want clock-skewed, and no verdict on expiry", got)
 		}
+		r, err := agent.Look(t.Context(), h.cfg, config.Env{Home: h.dir}, status.About{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := codes(r); !strings.Contains(got, "clock-skewed") || strings.Contains(got, "metadata-exp") {
+			t.Errorf("a look without the agent: problems %q, want clock-skewed, and no verdict on expiry", got)
+		}
 	})
 }
 

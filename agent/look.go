@@ -14,6 +14,7 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/schedule"
 	"github.com/tufkeeper/tufkeeper/agent/status"
+	"github.com/tufkeeper/tufkeeper/agent/store"
 )
 
 // Look looks at this host now without an agent, or beside one: the sets that
@@ -30,6 +31,11 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 	var mirrors []cache.Mirror
 	for _, m := range cfg.Mirrors {
 		facts := health.MirrorFacts{Name: m.Name, URL: m.URL.String(), Preview: m.Preview, Interval: interval(m, cfg.Schedule)}
+		highest, err := store.ReadHighestTime(storeDir(cfg.StateDir, m.Name))
+		if err != nil {
+			f.Unseen = append(f.Unseen, fmt.Sprintf("the newest time that mirror %q was seen: %v", m.Name, err))
+		}
+		f.Clock = laterClock(f.Clock, health.ClockFacts{HighestSeen: highest})
 		set, err := lastGoodSet(cfg.StateDir, m)
 		switch {
 		case err != nil:

@@ -120,9 +120,10 @@ func (t *Tracker) Update(now time.Time, findings []Finding, reminder time.Durati
 			changes = append(changes, Change{kind, e.Problem})
 		}
 	}
+	blind := slices.ContainsFunc(findings, Finding.silencesExpiry)
 	for k, e := range t.entries {
-		if seen[k] {
-			continue
+		if seen[k] || blind && (k.code == MetadataExpiring || k.code == MetadataExpired) {
+			continue // what could not be judged is not gone
 		}
 		delete(t.entries, k)
 		if e.Raised { // what did not hold long enough was nothing
@@ -189,6 +190,9 @@ func (t *Tracker) Next() (time.Time, bool) {
 	}
 	return next, !next.IsZero()
 }
+
+// silencesExpiry says that no expiry was judged in this look: the clock is wrong.
+func (f Finding) silencesExpiry() bool { return f.Code == ClockSkewed && f.Severity == Critical }
 
 func (p Problem) key() trackKey {
 	return trackKey{p.Code, p.Subject.Kind, p.Subject.ID, p.Detail}

@@ -26,6 +26,12 @@ func severe(f health.Finding, s health.Severity) health.Finding {
 	return f
 }
 
+func coded(code string, s health.Severity) health.Finding {
+	f := severe(holding(0), s)
+	f.Code = code
+	return f
+}
+
 // look is one Update: at a time after the start, with findings, and what is to
 // come of it: changes as "kind severity", and how many problems hold then.
 type look struct {
@@ -108,6 +114,12 @@ func TestTracker(t *testing.T) {
 		}},
 		{"findings of one name are one problem, the worst of them", 0, []look{
 			{0, []health.Finding{atOnce, severe(atOnce, health.Critical)}, []string{"raised critical"}, 1, false},
+		}},
+		{"an expiry that cannot be judged is not gone", 0, []look{
+			{0, one(coded(health.MetadataExpired, health.Critical)), []string{"raised critical"}, 1, false},
+			{time.Minute, one(coded(health.ClockSkewed, health.Critical)), []string{"raised critical"}, 2, false},
+			{2 * time.Minute, one(coded(health.MetadataExpired, health.Critical)), []string{"cleared critical"}, 1, false},
+			{3 * time.Minute, one(coded(health.ClockSkewed, health.Warning)), []string{"cleared critical", "raised warning"}, 1, false},
 		}},
 		{"a clock that goes back holds nothing for ever", 0, []look{
 			{0, one(later), nil, 0, false},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"time"
 )
 
@@ -93,6 +94,31 @@ func (s *Store) HighestTime() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen.Time
+}
+
+// ReadHighestTime is HighestTime for those who do not own the store in dir: it
+// changes nothing. Zero when nothing is remembered there.
+func ReadHighestTime(dir string) (time.Time, error) {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the highest time seen: %w", err)
+	}
+	defer root.Close()
+	data, err := readFile(root, seenFile, maxSeen)
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, nil
+	}
+	var m Seen
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the highest time seen: %w", err)
+	}
+	return m.Time, nil
 }
 
 // saveTime writes the highest time down if the one on disk is older by more than

@@ -148,7 +148,10 @@ func (a *demoAgent) last() string {
 	defer a.mu.Unlock()
 	var words []string
 	for _, e := range a.events[max(0, len(a.events)-5):] {
-		words = append(words, fmt.Sprintf("%s %v", e.name, e.fields["error"]))
+		words = append(words, e.name)
+		if err, ok := e.fields["error"]; ok {
+			words = append(words, fmt.Sprint(err))
+		}
 	}
 	return strings.Join(words, " | ")
 }
