@@ -56,7 +56,7 @@ func (p *page) clients(ill, well int, whole bool) {
 	for _, c := range list.shown {
 		t := verdictTone(c.Verdict)
 		path := cutMiddle(whereOf(c), max(deepPath, p.width()-16-names))
-		p.line(p.mark(t), " ", p.paint(t, pad(string(c.Verdict), 11)), pad(cut(clientName(c), names), names), "  ", path)
+		p.line(p.mark(t), " ", p.paint(t, pad(cut(health.Plain(string(c.Verdict)), 10), 11)), pad(cut(clientName(c), names), names), "  ", path)
 		if whole {
 			p.inside(c)
 		}

@@ -246,6 +246,9 @@ func TestNoTextEscapes(t *testing.T) {
 		for _, f := range []health.Facts{well(t), ill(t), hostile(t)} {
 			r := report(f)
 			r.Host, r.Version = evil, evil
+			for i := range r.Clients { // a status file is what its owner made of it
+				r.Clients[i].Verdict = evil
+			}
 			for i := range r.Problems {
 				if i%2 == 0 {
 					p := &r.Problems[i]
