@@ -39,10 +39,18 @@ func (e *LockedError) Error() string {
 
 // LockDir takes a state directory for this process; it creates the directory
 // with mode 0700 if need be. When another agent holds it, the error is a
-// *LockedError.
+// *LockedError; one that others own or may write to is refused with an
+// *UnsafeDirError.
 func LockDir(stateDir string) (*Lock, error) {
 	if err := os.MkdirAll(stateDir, dirPerm); err != nil {
 		return nil, fmt.Errorf("creating state directory: %w", err)
+	}
+	dir, err := os.OpenRoot(stateDir)
+	if err != nil {
+		return nil, fmt.Errorf("locking state directory: %w", err)
+	}
+	if err := errors.Join(checkOwner(dir, stateDir), dir.Close()); err != nil {
+		return nil, fmt.Errorf("locking state directory: %w", err)
 	}
 	path := filepath.Join(stateDir, lockFile)
 	// 0600: whoever can open it can lock it, and so keep the agent from starting.

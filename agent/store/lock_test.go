@@ -82,3 +82,15 @@ func holdLock(dir string) {
 	}
 	time.Sleep(time.Minute)
 }
+
+// Whoever can write to the state directory can put another mirrors directory there.
+func TestAStateDirectoryThatOthersCanWriteIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	var unsafe *store.UnsafeDirError
+	if _, err := store.LockDir(dir); !errors.As(err, &unsafe) || unsafe.Remedy == "" {
+		t.Errorf("got %v, want an UnsafeDirError with what to type", err)
+	}
+}
