@@ -75,6 +75,9 @@ func (p *program) refreshed(ctx context.Context, cfg config.Config) (status.Repo
 
 // cycle runs one cycle in this process.
 func (p *program) cycle(ctx context.Context, cfg config.Config, log hclog.Logger) (status.Report, error) {
+	if err := becomeOwner(cfg.StateDir); err != nil {
+		return status.Report{}, err
+	}
 	a, err := agent.New(p.options(cfg, log))
 	if err != nil {
 		return status.Report{}, err

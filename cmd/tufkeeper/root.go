@@ -74,6 +74,7 @@ mirror.`,
   tufkeeper check                 the same for a monitoring system
   tufkeeper clients               which Sigstore clients are here, and can they read the root
   tufkeeper service install       run it as a service`,
+		Version:           versionOf(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              usageArgs(cobra.NoArgs),
@@ -159,11 +160,11 @@ func codeOf(err error) int {
 func (p *program) complain(err error) {
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
 	fmt.Fprintf(p.stderr, "tufkeeper: %s\n", lines[0])
-	for _, more := range lines[1:] {
-		fmt.Fprintf(p.stderr, "           %s\n", more)
-	}
-	if hint := hintFor(err); hint != "" {
+	if hint := hintFor(err); hint != "" { // it is for the first line
 		fmt.Fprintf(p.stderr, "hint: %s\n", hint)
+	}
+	for _, more := range lines[1:] {
+		fmt.Fprintf(p.stderr, "tufkeeper: %s\n", strings.TrimSpace(more))
 	}
 }
 

@@ -52,6 +52,12 @@ SIGUSR1 refreshes now. SIGTERM and Ctrl-C stop it.`,
 
 // keep runs the agent until ctx ends.
 func (p *program) keep(ctx context.Context, cfg config.Config) error {
+	if owner, other := foreign(cfg.StateDir); other {
+		return &hinted{
+			fmt.Errorf("the state directory %q belongs to uid %d: it is another's", cfg.StateDir, owner),
+			"tufkeeper service start, if it is the service's; or set another state_dir",
+		}
+	}
 	wake, stopWake := ticks(syscall.SIGUSR1)
 	defer stopWake()
 	reloads, stopReloads := ticks(syscall.SIGHUP)

@@ -53,6 +53,12 @@ func TestScripts(t *testing.T) {
 			e.Defer(s.close)
 			return nil
 		},
+		Condition: func(c string) (bool, error) {
+			if c != "root" {
+				return false, fmt.Errorf("unknown condition %q", c)
+			}
+			return os.Geteuid() == 0, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mirror":     mirrorCommand,
 			"damage":     damageCommand,

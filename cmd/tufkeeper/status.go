@@ -34,7 +34,7 @@ and at the clients. It asks no mirror and changes nothing.`,
 			}
 			cfg, err := p.config()
 			if err != nil {
-				return err
+				return p.lastStatus(err)
 			}
 			if watching {
 				return p.watchStatus(cmd.Context(), cfg, now)
@@ -55,6 +55,19 @@ and at the clients. It asks no mirror and changes nothing.`,
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON document (docs/status.md)")
 	c.Flags().BoolVar(&watching, "watch", false, "show it again every two seconds, until Ctrl-C")
 	return c
+}
+
+// lastStatus answers for a config that cannot be read: an agent that runs has
+// another one in force, and what it told at the usual place is shown. The error
+// stays an error.
+func (p *program) lastStatus(err error) error {
+	r, rerr := status.Read(config.Default(p.env).StatusFile)
+	if rerr != nil || r.Agent == nil {
+		return err
+	}
+	s := p.style(p.stdout)
+	s.Now = time.Now()
+	return errors.Join(err, status.Text(p.stdout, r, s))
 }
 
 // report is the agent's, or one made by looking when there is none or now is set.
