@@ -105,6 +105,9 @@ func findIn(base string, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, er
 	if err != nil {
 		return nil, err
 	}
+	if truncated { // what we were asked to look after may be in the rest
+		names = withKnown(root, names, byDir)
+	}
 	remote := readRemote(root)
 
 	var found []Cache
@@ -152,6 +155,17 @@ func findIn(base string, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, er
 		err = errors.Join(err, fmt.Errorf("more than %d entries: the rest was not looked at", maxEntries))
 	}
 	return found, err
+}
+
+// withKnown adds to names what exists of the names that caches of ours have.
+func withKnown(base *os.Root, names []string, byDir map[string]Mirror) []string {
+	for _, name := range append(slices.Collect(maps.Keys(byDir)), legacyName) {
+		if _, err := base.Lstat(name); err == nil && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // legacyCache is the one cache of the legacy layout that a base can hold. Its

@@ -234,3 +234,23 @@ func TestHostileNamesAreQuoted(t *testing.T) {
 		must(t, os.Chmod(base, 0o700))
 	}
 }
+
+// Junk beside it does not hide the cache of a configured mirror, in whatever order
+// the file system lists the names.
+func TestACrowdedBaseStillShowsOurCaches(t *testing.T) {
+	base := t.TempDir()
+	for n := range 5000 {
+		put(t, filepath.Join(base, fmt.Sprintf("junk-%04d", n)), nil)
+	}
+	dir := cache.DirName(public)
+	for _, name := range []string{dir, "tuf.db"} {
+		must(t, os.Mkdir(filepath.Join(base, name), 0o700))
+	}
+	found, errs := cache.Find([]string{base}, []cache.Mirror{{Name: "sigstore", URL: public, Default: true}})
+	if len(found) != 2 || found[0].Path != filepath.Join(base, dir) || found[0].Mirror != "sigstore" || found[1].Layout != cache.LayoutLegacy {
+		t.Errorf("found %+v", found)
+	}
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "more than") {
+		t.Errorf("told %v", errs)
+	}
+}

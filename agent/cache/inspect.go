@@ -67,7 +67,7 @@ func (l *look) judge() Inspection {
 	}
 	if l.root.kind == regular {
 		in.Root = l.root.data
-		if l.anchored() && l.root.held.Version > 0 {
+		if l.startsHere() && l.root.held.Version > 0 {
 			sum := sha256.Sum256(bytes.Trim(l.root.data, jsonSpace))
 			in.RootVersion, in.RootSHA256 = l.root.held.Version, hex.EncodeToString(sum[:])
 		}
@@ -167,10 +167,10 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 	case d.File == l.fromPath(remoteName):
 		path := quote(l.cache.Base + "/" + remoteName)
 		return "cosign 2.5.1 and newer fail on every run", "rm " + path + ", then cosign initialize where the mirror is not the public one"
-	case d.File == rootFile && l.anchored() && d.What == "missing":
+	case d.File == rootFile && l.startsHere() && d.What == "missing":
 		return "cosign fails: could not find cached root.json",
 			"cosign initialize --mirror " + quote(l.cache.URL) + " --root FILE"
-	case d.File == rootFile && l.anchored():
+	case d.File == rootFile && l.startsHere():
 		if l.set == nil {
 			remedy = "cosign initialize --mirror " + quote(cmp.Or(l.cache.URL, "URL")) + " --root FILE"
 		}

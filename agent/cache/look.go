@@ -114,7 +114,7 @@ func (c Cache) lookAt(set *trust.Set, now time.Time) (*look, error) {
 	}
 	l.lookAtChecked()
 	if slices.ContainsFunc(l.all(), func(f *file) bool {
-		return f.kind == unsteady && f != &l.checked && (f != &l.root || l.anchored())
+		return f.kind == unsteady && f != &l.checked && (f != &l.root || l.startsHere())
 	}) {
 		l.close()
 		return nil, &BusyError{RetryAfter: retrySoon}
@@ -137,7 +137,7 @@ func fileOf(set *trust.Set, role string) []byte {
 	}
 }
 
-// lookAtRoot judges root.json. Where it is the anchor of its client, its exact bytes
+// lookAtRoot judges root.json. Where it is what its client starts from, its exact bytes
 // tell whether it is a root of the verified chain.
 func (l *look) lookAtRoot() {
 	f := &l.root
@@ -146,24 +146,24 @@ func (l *look) lookAtRoot() {
 	if l.set != nil {
 		f.ours = newestRoot(l.set)
 	}
-	if f.kind == unsteady && !l.anchored() {
+	if f.kind == unsteady && !l.startsHere() {
 		return // every run of its client writes it, whatever it held
 	}
 	if what := f.unreadable(); what != "" {
 		// A client that brings its own root writes it over this file; only what
 		// cannot be renamed over stops it (measured).
-		f.breaks(what, !l.anchored() && f.kind != directory)
+		f.breaks(what, !l.startsHere() && f.kind != directory)
 		return
 	}
 	if f.kind == absent {
-		if l.anchored() && l.set != nil {
+		if l.startsHere() && l.set != nil {
 			f.breaks("missing", false)
 		}
 		return
 	}
 	role, err := trust.Peek(trust.Root, f.data)
 	if err != nil {
-		f.breaks(malformed(f.data), !l.anchored())
+		f.breaks(malformed(f.data), !l.startsHere())
 		return
 	}
 	f.held, f.grade = role, unjudged
@@ -184,8 +184,8 @@ func (l *look) lookAtRoot() {
 	}
 }
 
-// anchored says whether the client starts from the cached root.json.
-func (l *look) anchored() bool { return !l.cache.Default }
+// startsHere says whether the client starts from the cached root.json.
+func (l *look) startsHere() bool { return !l.cache.Default }
 
 func newestRoot(set *trust.Set) []byte {
 	f := set.Files()
@@ -228,7 +228,7 @@ func (l *look) lookAtRole(role string, ours []byte) file {
 		f.grade = older // its client discards it, whatever its version (spec 5.3.11)
 	case held.Version > known.Version:
 		f.grade = newer // not ours to judge, even where the signature is not known here
-	case err != nil && l.anchored() && l.root.grade == alien:
+	case err != nil && l.startsHere() && l.root.grade == alien:
 		f.grade = alien
 	case err != nil:
 		f.breaks("bad signature", true) // its client discards it (measured)
@@ -360,7 +360,7 @@ func (l *look) ahead() bool {
 
 // alien says whether the client starts from a root that is not ours.
 func (l *look) alien() bool {
-	return l.set != nil && l.anchored() && l.root.grade == alien &&
+	return l.set != nil && l.startsHere() && l.root.grade == alien &&
 		slices.ContainsFunc(l.roles, func(f file) bool { return f.grade == alien })
 }
 
@@ -372,5 +372,5 @@ func (l *look) filled() bool {
 // bare says whether a default mirror's directory holds nothing yet: made by hand,
 // for a client always begins with root.json.
 func (l *look) bare() bool {
-	return !l.anchored() && l.root.kind == absent && !l.filled()
+	return !l.startsHere() && l.root.kind == absent && !l.filled()
 }

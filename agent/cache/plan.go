@@ -36,7 +36,7 @@ func (l *look) wants(f *file) bool {
 	case f.ours == nil || l.set == nil:
 		return false
 	case f.role == trust.Root:
-		return f.grade == older && l.anchored() || l.bare()
+		return f.grade == older && l.startsHere() || l.bare()
 	case f.grade == missing && f.kind == absent:
 		return topLevel(f.role) && (l.filled() || l.bare())
 	}
@@ -100,13 +100,13 @@ func (l *look) mend(f *file, settled bool) []step {
 	have := settled && f.ours != nil
 	solid := f.kind == directory || f.kind == special // cannot, or must not, be renamed over
 	switch {
-	case f.role == trust.Root && !l.anchored():
+	case f.role == trust.Root && !l.startsHere():
 		if f.kind == directory {
 			return []step{{act: setAside, f: f}} // its client writes the file itself
 		}
 		return nil
 	case f.role == trust.Root && (!have || f.kind == absent):
-		return nil // without its anchor the client fails as it does now
+		return nil // without a root to start from the client fails as it does now
 	case f.role != trust.Root && l.set == nil && l.root.grade != unjudged:
 		return nil // perhaps no cache at all
 	case f.kind == unreadable && fixable(f):

@@ -198,7 +198,7 @@ func (l *look) unmoved() bool {
 		return err == nil && same(l.dirInfo, info)
 	}
 	for _, f := range l.all() {
-		if f == &l.checked || f == &l.root && !l.anchored() {
+		if f == &l.checked || f == &l.root && !l.startsHere() {
 			continue
 		}
 		info, err := l.dir.Lstat(f.name)
