@@ -239,16 +239,19 @@ func TestHostileNamesAreQuoted(t *testing.T) {
 // the file system lists the names.
 func TestACrowdedBaseStillShowsOurCaches(t *testing.T) {
 	base := t.TempDir()
-	for n := range 5000 {
+	for n := range 10_000 {
 		put(t, filepath.Join(base, fmt.Sprintf("junk-%04d", n)), nil)
 	}
-	dir := cache.DirName(public)
-	for _, name := range []string{dir, "tuf.db"} {
-		must(t, os.Mkdir(filepath.Join(base, name), 0o700))
+	var mirrors []cache.Mirror
+	must(t, os.Mkdir(filepath.Join(base, "tuf.db"), 0o700))
+	for n := range 8 { // that all are among the first 4096 is not to be expected
+		m := cache.Mirror{Name: fmt.Sprint("m", n), URL: fmt.Sprintf("https://mirror-%d.example", n)}
+		must(t, os.Mkdir(filepath.Join(base, cache.DirName(m.URL)), 0o700))
+		mirrors = append(mirrors, m)
 	}
-	found, errs := cache.Find([]string{base}, []cache.Mirror{{Name: "sigstore", URL: public, Default: true}})
-	if len(found) != 2 || found[0].Path != filepath.Join(base, dir) || found[0].Mirror != "sigstore" || found[1].Layout != cache.LayoutLegacy {
-		t.Errorf("found %+v", found)
+	found, errs := cache.Find([]string{base}, mirrors)
+	if len(found) != 9 || found[0].Mirror != "m0" || found[7].Mirror != "m7" || found[8].Layout != cache.LayoutLegacy {
+		t.Errorf("found %d: %+v", len(found), found)
 	}
 	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "more than") {
 		t.Errorf("told %v", errs)
