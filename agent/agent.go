@@ -39,6 +39,7 @@ const (
 	evConfigFailed = "config refused"
 	evCycle        = "cycle finished"
 	evStatusFailed = "status write failed"
+	evCloseFailed  = "store close failed"
 )
 
 // Options is what an agent is made of besides its config.
@@ -119,9 +120,14 @@ func New(o Options) (*Agent, error) {
 	if a.lock, err = store.LockDir(o.Config.StateDir); err != nil {
 		return nil, err
 	}
-	if err := a.adopt(o.Config, keepers); err != nil {
-		return nil, errors.Join(err, a.Close())
+	for _, k := range keepers {
+		// A store that cannot be opened is its mirror's trouble alone; it is tried
+		// again with each refresh.
+		if err := k.open(o.Config.StateDir); err != nil {
+			k.failed(err)
+		}
 	}
+	a.adopt(o.Config, keepers)
 	sinks := map[string]alert.Sink{"log": alert.NewLog(o.Log.Named("alert"))}
 	for name, s := range o.Sinks {
 		sinks[name] = s
@@ -156,16 +162,8 @@ func (a *Agent) prepare(cfg config.Config) ([]*keeper, error) {
 	return keepers, nil
 }
 
-// adopt puts prepared keepers and their config in force.
-func (a *Agent) adopt(cfg config.Config, keepers []*keeper) error {
-	for i, k := range keepers {
-		if err := k.open(cfg.StateDir); err != nil {
-			for _, opened := range keepers[:i] {
-				err = errors.Join(err, opened.close())
-			}
-			return err
-		}
-	}
+// adopt puts prepared and opened keepers and their config in force.
+func (a *Agent) adopt(cfg config.Config, keepers []*keeper) {
 	for _, k := range keepers {
 		if told := lastReported(cfg, k.cfg); told != nil { // a restart makes no mirror whole
 			told.fill(&k.facts)
@@ -187,7 +185,6 @@ func (a *Agent) adopt(cfg config.Config, keepers []*keeper) error {
 	})
 	a.clientsAt = time.Time{}
 	a.log.Info(evConfigLoaded, "path", orDefaults(cfg.Path), "mirrors", len(cfg.Mirrors))
-	return nil
 }
 
 // Once runs one whole cycle, every mirror refreshed now, and returns the report.
@@ -256,9 +253,7 @@ func (a *Agent) loop(ctx context.Context) error {
 			a.o.Notify("RELOADING=1")
 			if next, keepers, ok := a.reload(); ok {
 				tasks.stop()
-				if err := a.replace(next, keepers); err != nil {
-					return err
-				}
+				a.replace(next, keepers)
 				tasks = a.start(ctx)
 			}
 			a.o.Notify("READY=1")

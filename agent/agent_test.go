@@ -403,3 +403,38 @@ func TestARestartMakesNoMirrorWhole(t *testing.T) {
 		}
 	})
 }
+
+func TestAStoreThatCannotBeOpenedIsItsMirrorsTroubleAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, sandbox.Options{})
+		second := h.cfg.Mirrors[0]
+		second.Name = "broken"
+		h.cfg.Mirrors = append(h.cfg.Mirrors, second)
+		blocked := filepath.Join(h.cfg.StateDir, "mirrors", "broken")
+		if err := os.MkdirAll(filepath.Dir(blocked), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a := h.start()
+		defer h.close(a)
+		for range 4 {
+			h.cycle(a)
+			time.Sleep(20 * time.Minute)
+		}
+		r := h.cycle(a)
+		if r.Mirrors[0].LastError != nil || r.Mirrors[0].Roles["root"].Version != 1 {
+			t.Errorf("the mirror whose store is whole: error %s, roles %v", text(r.Mirrors[0].LastError), r.Mirrors[0].Roles)
+		}
+		if r.Mirrors[1].LastError == nil || len(r.Problems) == 0 {
+			t.Errorf("the mirror whose store is a file: error %s, problems %q", text(r.Mirrors[1].LastError), codes(r))
+		}
+		if err := os.Remove(blocked); err != nil {
+			t.Fatal(err)
+		}
+		if r := h.cycle(a); r.Mirrors[1].LastError != nil || codes(r) != "" {
+			t.Errorf("when the file is gone: error %s, problems %q", text(r.Mirrors[1].LastError), codes(r))
+		}
+	})
+}

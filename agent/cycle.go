@@ -157,7 +157,7 @@ func (a *Agent) watched() []string {
 func (a *Agent) closeKeepers() {
 	for _, k := range a.keepers {
 		if err := k.close(); err != nil {
-			a.log.Warn("store close failed", "mirror", k.cfg.Name, "error", err)
+			a.log.Warn(evCloseFailed, "mirror", k.cfg.Name, "error", err)
 		}
 	}
 }
@@ -195,19 +195,29 @@ func (a *Agent) refuse(err error) {
 	a.log.Error(evConfigFailed, "path", a.cfg.Path, "error", a.cfgError)
 }
 
-// replace puts a prepared config in force in place of the one that is. When its
-// stores cannot be opened the old one is put back.
-func (a *Agent) replace(next config.Config, keepers []*keeper) error {
+// replace puts a prepared config in force in place of the one that is. When one
+// of its stores cannot be opened the old one stays.
+func (a *Agent) replace(next config.Config, keepers []*keeper) {
 	cfg, was := a.cfg, a.keepers
 	a.closeKeepers()
-	err := a.adopt(next, keepers)
+	var err error
+	for _, k := range keepers {
+		if err = k.open(next.StateDir); err != nil {
+			break
+		}
+	}
 	if err == nil {
 		a.cfgError = ""
-		return nil
+		a.adopt(next, keepers)
+		return
 	}
+	a.keepers = keepers // those that were opened
+	a.closeKeepers()
 	a.refuse(err)
-	if err := a.adopt(cfg, was); err != nil {
-		return fmt.Errorf("putting the old config back: %w", err)
+	for _, k := range was {
+		if err := k.open(cfg.StateDir); err != nil {
+			k.failed(err)
+		}
 	}
-	return nil
+	a.adopt(cfg, was)
 }

@@ -46,6 +46,8 @@ type keeper struct {
 	refresh *refresh.Refresher
 	log     hclog.Logger
 	facts   health.MirrorFacts
+	// stateDir is where the store is; store is nil while it cannot be opened.
+	stateDir string
 	// firstSeen is when the current set was first had; it soaks from then on.
 	firstSeen time.Time
 	checked   time.Time
@@ -145,6 +147,7 @@ func initialRoot(m config.Mirror) ([]byte, error) {
 
 // open takes the mirror's store under stateDir and loads the last good set.
 func (k *keeper) open(stateDir string) error {
+	k.stateDir = stateDir
 	s, err := store.Open(storeDir(stateDir, k.cfg.Name), k.log.Named("store"))
 	if err != nil {
 		return fmt.Errorf("opening the store of mirror %q: %w", k.cfg.Name, err)
@@ -166,6 +169,17 @@ func (k *keeper) open(stateDir string) error {
 	}
 	k.facts.Damaged = s.Damaged()
 	return nil
+}
+
+// failed notes that the store cannot be used, and when to try again.
+func (k *keeper) failed(err error) {
+	f := &k.facts
+	f.Failures++
+	f.LastError, f.Kind = err.Error(), health.FailStore
+	now := time.Now()
+	f.NextAttempt = now.Add(k.plan.Wait(now, time.Time{}, f.Failures))
+	k.log.Warn(evRefreshFailed, "mirror", f.Name, "attempt", f.Failures,
+		"next", f.NextAttempt.UTC().Format(time.RFC3339), "error", err)
 }
 
 // close lets go of the store. Nothing is lost by closing twice.
@@ -221,6 +235,12 @@ func (k *keeper) once(ctx context.Context) result {
 	now := time.Now()
 	f := &k.facts
 	f.LastAttempt = now
+	if k.store == nil {
+		if err := k.open(k.stateDir); err != nil {
+			k.failed(err)
+			return k.result(false)
+		}
+	}
 	res, err := k.refresh.Refresh(ctx, now)
 	if err == nil {
 		f.LastSuccess, f.LastError, f.Kind, f.Failures = now, "", health.FailNone, 0
@@ -252,10 +272,14 @@ func (k *keeper) once(ctx context.Context) result {
 // result describes the mirror as it stands.
 func (k *keeper) result(fresh bool) result {
 	st := k.mirror.Stats()
-	return result{
+	r := result{
 		name: k.cfg.Name, facts: k.facts, firstSeen: k.firstSeen, checked: k.checked, fresh: fresh,
-		clock: health.ClockFacts{HighestSeen: k.store.HighestTime(), MirrorDate: st.Date, MirrorSeen: st.Seen},
+		clock: health.ClockFacts{MirrorDate: st.Date, MirrorSeen: st.Seen},
 	}
+	if k.store != nil {
+		r.clock.HighestSeen = k.store.HighestTime()
+	}
+	return r
 }
 
 // rollbackOf is what an older repository offered, if that is what went wrong.
