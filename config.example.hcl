@@ -72,13 +72,14 @@ mirror "sigstore" {
   # Default: none.
   # proxy = "http://proxy.example:3128"
 
-  # PEM files: the certificate authorities to believe instead of the system's,
+  # PEM files: certificate authorities to believe beside the system's,
   # and a client certificate with its key. Default: none.
   # ca_file          = "/etc/tufkeeper/mirror-ca.pem"
   # client_cert_file = "/etc/tufkeeper/client.pem"
   # client_key_file  = "/etc/tufkeeper/client.key"
 
-  # A file of "Name: value" lines, sent with every request, such as an
+  # A file of "Name: value" lines, sent with every request to url and to its
+  # fallbacks, such as an
   # Authorization. Default: none.
   # headers_file = "/etc/tufkeeper/headers"
 
