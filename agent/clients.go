@@ -42,16 +42,7 @@ func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOp
 		return status.Report{}, err
 	}
 	f.Unseen = append(f.Unseen, unseen...)
-	var judged []health.ClientJudgement
-	for _, c := range f.Clients {
-		c.Client.Notes = health.Notes(c.Client, f.At)
-		j := health.ClientJudgement{Client: c.Client, System: c.System}
-		for _, r := range repos {
-			j.Judgements = append(j.Judgements, health.JudgeClient(model, c.Client, r))
-		}
-		judged = append(judged, j)
-	}
-	return status.Build(f, judged, nil, status.About{}), nil
+	return status.Build(f, verdicts(model, f, repos), nil, status.About{}), nil
 }
 
 // clientsSeen are the clients asked for: assumed, named, or found. A file that
@@ -111,11 +102,7 @@ func repositories(ctx context.Context, cfg config.Config, env config.Env, o Clie
 	if len(o.Assume) == 0 { // an assumed release has no cache here
 		facts, _ := checkup.Caches(cachePlaces(cfg, env), mirrors, time.Now()) // a cache that cannot be seen is no start
 		for i := range repos {
-			for _, c := range facts {
-				if c.Cache.Mirror == repos[i].Mirror {
-					repos[i].Caches = append(repos[i].Caches, c)
-				}
-			}
+			repos[i].Caches = cachesOf(facts, repos[i].Mirror)
 		}
 	}
 	return repos, unseen, nil

@@ -99,18 +99,28 @@ func newKeeper(m config.Mirror, common config.Schedule, o Options) (*keeper, err
 		spread: schedule.Offset(o.MachineID, "start "+m.Name, startSpread),
 		log:    o.Log,
 		facts: health.MirrorFacts{
-			Name: m.Name, URL: m.URL.String(), Preview: m.Preview, Interval: plan.Interval(time.Now()),
+			Name: m.Name, URL: m.URL.String(), Preview: m.Preview, Interval: intervalOf(scheduleOf(m, common)),
 		},
 	}, nil
+}
+
+// scheduleOf is a mirror's own schedule, or the common one.
+func scheduleOf(m config.Mirror, common config.Schedule) config.Schedule {
+	if m.Schedule != nil {
+		return *m.Schedule
+	}
+	return common
+}
+
+// intervalOf is the time between two refreshes of a schedule.
+func intervalOf(s config.Schedule) time.Duration {
+	return schedule.Plan{Every: s.Every, Cron: s.Cron}.Interval(time.Now())
 }
 
 // planOf is when a mirror is refreshed. With an interval a fleet spreads over all
 // of it; with a cron expression over the jitter, behind the instants it names.
 func planOf(m config.Mirror, common config.Schedule, machineID string) (schedule.Plan, error) {
-	s := common
-	if m.Schedule != nil {
-		s = *m.Schedule
-	}
+	s := scheduleOf(m, common)
 	spread := s.Every
 	if s.Cron != "" {
 		spread = s.Jitter

@@ -12,7 +12,6 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/config"
 	"github.com/tufkeeper/tufkeeper/agent/health"
-	"github.com/tufkeeper/tufkeeper/agent/schedule"
 	"github.com/tufkeeper/tufkeeper/agent/status"
 	"github.com/tufkeeper/tufkeeper/agent/store"
 )
@@ -30,7 +29,7 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 	f := health.Facts{At: now}
 	var mirrors []cache.Mirror
 	for _, m := range cfg.Mirrors {
-		facts := health.MirrorFacts{Name: m.Name, URL: m.URL.String(), Preview: m.Preview, Interval: interval(m, cfg.Schedule)}
+		facts := health.MirrorFacts{Name: m.Name, URL: m.URL.String(), Preview: m.Preview, Interval: intervalOf(scheduleOf(m, cfg.Schedule))}
 		highest, err := store.ReadHighestTime(storeDir(cfg.StateDir, m.Name))
 		if err != nil {
 			f.Unseen = append(f.Unseen, fmt.Sprintf("the newest time that mirror %q was seen: %v", m.Name, err))
@@ -61,14 +60,6 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 	judged := judgeClients(model, f)
 	problems := health.Problems(now, health.Judge(f, limits(cfg), judged))
 	return status.Build(f, judged, problems, about), nil
-}
-
-func interval(m config.Mirror, common config.Schedule) time.Duration {
-	s := common
-	if m.Schedule != nil {
-		s = *m.Schedule
-	}
-	return schedule.Plan{Every: s.Every, Cron: s.Cron}.Interval(time.Now())
 }
 
 // reported is what the last report of an agent, or of one cycle, says of a mirror.

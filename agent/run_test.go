@@ -259,3 +259,39 @@ func TestAClientThatHasComeIsSeenByTheNextRefresh(t *testing.T) {
 	r.wake <- struct{}{}
 	until(t, "the client", func() bool { return len(r.report().Clients) == 1 })
 }
+
+// What the clients command says of a client is what the report says of it.
+func TestClientsAndStatusAgreeOnAClient(t *testing.T) {
+	h := newHost(t, sandbox.Options{Sigstore: true})
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(h.dir, "client")
+	program, err := os.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(copied, program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, h, nil, func(c *config.Config) { c.Clients.Globs = []config.Glob{config.Glob(copied)} })
+	if _, err := sandbox.Read(h.cfg.Caches.Paths[0], r.url, h.repo.InitialRoot(), "trusted_root.json"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the client, judged with its cache", func() bool {
+		s := r.report()
+		return len(s.Caches) == 1 && len(s.Clients) == 1 && len(s.Clients[0].Judgements) == 1
+	})
+	told := r.report().Clients[0].Judgements[0]
+	asked, err := agent.Clients(t.Context(), h.cfg, config.Env{Home: h.dir}, agent.ClientsOptions{Files: []string{copied}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := asked.Clients[0].Judgements[0]; got.Start != told.Start || got.Verdict != told.Verdict {
+		t.Errorf("clients says %s from %q, the report %s from %q", got.Verdict, got.Start, told.Verdict, told.Start)
+	}
+	if !strings.HasPrefix(told.Start, "cached root 1") {
+		t.Errorf("starts from %q, want the cached root", told.Start)
+	}
+}

@@ -100,14 +100,26 @@ func judgeClients(model *client.Model, f health.Facts) []health.ClientJudgement 
 		if m.Set == nil {
 			continue
 		}
-		r := health.Repository{Mirror: m.Name, Preview: m.Preview, Requirements: m.Set.Requirements()}
-		for _, c := range f.Caches {
-			if c.Cache.Mirror == m.Name {
-				r.Caches = append(r.Caches, c)
-			}
-		}
-		repos = append(repos, r)
+		repos = append(repos, health.Repository{
+			Mirror: m.Name, Preview: m.Preview, Requirements: m.Set.Requirements(), Caches: cachesOf(f.Caches, m.Name),
+		})
 	}
+	return verdicts(model, f, repos)
+}
+
+// cachesOf are the caches of one mirror.
+func cachesOf(all []health.CacheFacts, mirror string) []health.CacheFacts {
+	var its []health.CacheFacts
+	for _, c := range all {
+		if c.Cache.Mirror == mirror {
+			its = append(its, c)
+		}
+	}
+	return its
+}
+
+// verdicts holds every client against every repository.
+func verdicts(model *client.Model, f health.Facts, repos []health.Repository) []health.ClientJudgement {
 	judged := make([]health.ClientJudgement, 0, len(f.Clients))
 	for _, c := range f.Clients {
 		c.Client.Notes = health.Notes(c.Client, f.At)
