@@ -102,7 +102,7 @@ func New(o Options) (*Agent, error) {
 		o.Notify = func(string) {}
 	}
 	a := &Agent{o: o, log: o.Log, started: time.Now(), scans: client.NewScanCache()}
-	model, err := client.LoadModel()
+	model, err := client.LoadModel("")
 	if err != nil {
 		return nil, err
 	}

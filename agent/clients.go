@@ -29,7 +29,7 @@ type ClientsOptions struct {
 // Clients judges clients by themselves: a report with nothing but clients, and
 // what could not be seen. It refreshes nothing and writes nothing.
 func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOptions) (status.Report, error) {
-	model, err := client.LoadModel()
+	model, err := client.LoadModel("")
 	if err != nil {
 		return status.Report{}, err
 	}

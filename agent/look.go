@@ -21,7 +21,7 @@ import (
 // nothing and takes no lock. Problems that must hold for a while before an
 // agent raises them are told at once.
 func Look(ctx context.Context, cfg config.Config, env config.Env, about status.About) (status.Report, error) {
-	model, err := client.LoadModel()
+	model, err := client.LoadModel("")
 	if err != nil {
 		return status.Report{}, err
 	}

@@ -52,7 +52,7 @@ func TestClientsOfAHomeAreTheirOwnersAffair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := client.LoadModel()
+	model, err := client.LoadModel("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func (m *Model) assumeRelease(name, version string) (Client, error) {
 	if err != nil {
 		return Client{}, fmt.Errorf("assuming %s: %w", name, err)
 	}
-	c := Client{Name: name, Version: version, VersionSource: "assumed", Libraries: map[string]string{}, EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}}
+	c := Client{Ecosystem: Go, Name: name, Version: version, VersionSource: "assumed", Libraries: map[string]string{}, EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}}
 	if name != cosign {
 		c.Notes = append(c.Notes, "the libraries of "+name+" releases are not known: give them outright (go-tuf/v2=VERSION,sigstore-go=VERSION)")
 		return c, nil
@@ -91,7 +91,7 @@ func (m *Model) describe(c *Client, r Release) {
 }
 
 func (m *Model) assumeLibraries(spec string) (Client, error) {
-	c := Client{VersionSource: "assumed", Libraries: map[string]string{}, EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}}
+	c := Client{Ecosystem: Go, VersionSource: "assumed", Libraries: map[string]string{}, EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}}
 	for _, part := range strings.Split(spec, ",") {
 		name, version, ok := strings.Cut(part, "=")
 		if !ok {

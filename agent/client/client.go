@@ -23,10 +23,33 @@ const (
 	SigstoreGo = "sigstore-go" // github.com/sigstore/sigstore-go
 )
 
+// Library names of clients in other languages.
+const (
+	SigstorePython = "sigstore-python" // the distribution "sigstore"
+	PythonTUF      = "python-tuf"      // the distribution "tuf"
+	SigstoreJS     = "sigstore-js"     // the package "@sigstore/tuf"
+	TUFJS          = "tuf-js"
+	SigstoreRuby   = "sigstore-ruby" // the gem "sigstore"
+	SigstoreJava   = "sigstore-java"
+)
+
+// Ecosystem is the language that a client is written in.
+type Ecosystem string
+
+// The ecosystems.
+const (
+	Go         Ecosystem = "go"
+	Python     Ecosystem = "python"
+	JavaScript Ecosystem = "javascript"
+	Ruby       Ecosystem = "ruby"
+	Java       Ecosystem = "java"
+)
+
 // Client is one Sigstore TUF client found on this host, as far as it can be
 // known without executing it.
 type Client struct {
-	Path string `json:"path"`
+	Path      string    `json:"path"`
+	Ecosystem Ecosystem `json:"ecosystem"`
 	// Name is "cosign", "gitsign", "tuf-client" …, or the module path of a client we have no name for.
 	Name string `json:"name"`
 	// Version as found ("v2.0.1"), "" when it cannot be told; VersionSource says where from.
@@ -38,6 +61,25 @@ type Client struct {
 	// Linked are the client implementations whose code is in the binary.
 	Linked Linked   `json:"-"`
 	Notes  []string `json:"notes"`
+	// Package is the distribution's package that owns the file; nil when none is known to.
+	Package *Package `json:"package,omitempty"`
+	// File tells this state of the file from every other.
+	File FileID `json:"-"`
+}
+
+// Package is an entry of a distribution's package database.
+type Package struct {
+	Manager string `json:"manager"` // "dpkg", "apk", "rpm", "pacman"
+	Name    string `json:"name"`
+	Version string `json:"version"` // as the database has it: "2.5.0-2+b4"
+}
+
+// FileID tells one state of a file from every other.
+type FileID struct {
+	Device       uint64 `json:"device"`
+	Inode        uint64 `json:"inode"`
+	Size         int64  `json:"size"`             // bytes
+	ModifiedNano int64  `json:"modified_unix_ns"` // nanoseconds since 1970
 }
 
 // EmbeddedRoot is a root.json found inside a binary.

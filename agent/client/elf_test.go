@@ -64,7 +64,7 @@ func program(info string, payload ...string) []byte {
 
 func loadModel(t testing.TB) *client.Model {
 	t.Helper()
-	m, err := client.LoadModel()
+	m, err := client.LoadModel("")
 	if err != nil {
 		t.Fatal(err)
 	}

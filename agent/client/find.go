@@ -39,7 +39,7 @@ type FindOptions struct {
 // read once however many names lead to it. What could not be read comes back as
 // errors beside the clients found; nothing is executed.
 func Find(ctx context.Context, o FindOptions) ([]Client, []error) {
-	s := search{o: o, seen: map[fileKey]bool{}, dirs: map[string]bool{}, clients: []Client{}}
+	s := search{o: o, seen: map[FileID]bool{}, dirs: map[string]bool{}, clients: []Client{}}
 	for _, path := range o.Files {
 		s.look(ctx, path, true)
 	}
@@ -66,7 +66,7 @@ func Find(ctx context.Context, o FindOptions) ([]Client, []error) {
 
 type search struct {
 	o       FindOptions
-	seen    map[fileKey]bool
+	seen    map[FileID]bool
 	dirs    map[string]bool
 	clients []Client
 	errs    []error
@@ -149,7 +149,7 @@ func (s *search) look(ctx context.Context, path string, named bool) {
 	case !named && info.Mode()&0o111 == 0:
 		return // not a program
 	}
-	key := keyOf(info)
+	key := fileID(info)
 	if s.seen[key] {
 		return
 	}
@@ -169,25 +169,19 @@ func (s *search) look(ctx context.Context, path string, named bool) {
 	}
 }
 
-// fileKey tells one state of a file from every other.
-type fileKey struct {
-	dev, ino    uint64
-	size, mtime int64
-}
-
-func keyOf(info fs.FileInfo) fileKey {
-	k := fileKey{size: info.Size(), mtime: info.ModTime().UnixNano()}
+func fileID(info fs.FileInfo) FileID {
+	id := FileID{Size: info.Size(), ModifiedNano: info.ModTime().UnixNano()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		k.dev, k.ino = uint64(st.Dev), st.Ino //nolint:unconvert // Dev is 32 bits wide on other systems
+		id.Device, id.Inode = uint64(st.Dev), st.Ino //nolint:unconvert // Dev is 32 bits wide on other systems
 	}
-	return k
+	return id
 }
 
 // ScanCache remembers what files were found to be, from one Find to the next. It
 // is safe for concurrent use.
 type ScanCache struct {
 	mu    sync.Mutex
-	files map[fileKey]scanned
+	files map[FileID]scanned
 }
 
 type scanned struct {
@@ -196,11 +190,11 @@ type scanned struct {
 }
 
 // NewScanCache returns an empty one.
-func NewScanCache() *ScanCache { return &ScanCache{files: map[fileKey]scanned{}} }
+func NewScanCache() *ScanCache { return &ScanCache{files: map[FileID]scanned{}} }
 
 // read returns what is remembered of a file, or reads it. Only a lasting answer
 // is remembered: a file that could not be read is tried again next time.
-func (s *ScanCache) read(path string, key fileKey, read func() (Client, error)) (Client, error) {
+func (s *ScanCache) read(path string, key FileID, read func() (Client, error)) (Client, error) {
 	if s == nil {
 		return read()
 	}
@@ -221,7 +215,7 @@ func (s *ScanCache) read(path string, key fileKey, read func() (Client, error)) 
 }
 
 // keep forgets every file that is not among those seen.
-func (s *ScanCache) keep(seen map[fileKey]bool) {
+func (s *ScanCache) keep(seen map[FileID]bool) {
 	if s == nil {
 		return
 	}

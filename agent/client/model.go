@@ -42,9 +42,12 @@ type Model struct {
 	Roots         []KnownRoot   `json:"roots"`
 	Releases      []Release     `json:"releases"` // of cosign, oldest first
 	Advisories    []Advisory    `json:"advisories"`
-	byCommit      map[string]int
-	byVersion     map[string]int // normalised version -> index into Releases
-	releaseOrder  []*semver.Version
+	// Distributions says which release of a client a distribution's own package has.
+	Distributions []Distribution `json:"distributions"`
+
+	byCommit     map[string]int
+	byVersion    map[string]int // normalised version -> index into Releases
+	releaseOrder []*semver.Version
 }
 
 // Library is a Go module that makes a binary a TUF client.
@@ -151,8 +154,27 @@ type Advisory struct {
 	Evidence string         `json:"evidence"`
 }
 
-// LoadModel returns the table compiled into this build.
-func LoadModel() (*Model, error) { return ParseModel(embeddedModel) }
+// Distribution is a client's package in one release of a distribution.
+type Distribution struct {
+	ID      string `json:"id"`      // of os-release: "alpine"
+	Release string `json:"release"` // VERSION_ID of os-release: "3.23"; "" for a rolling one
+	Client  string `json:"client"`
+	Package string `json:"package"`
+	// Version is the newest that was seen there, on the day KnownAsOf; "" when
+	// the distribution is known to have none.
+	Version   string `json:"version"`
+	KnownAsOf string `json:"known_as_of"`
+	Evidence  string `json:"evidence"`
+}
+
+// LoadModel returns the table in the file at path, or for "" the one compiled
+// into this build.
+func LoadModel(path string) (*Model, error) {
+	if path != "" {
+		return nil, fmt.Errorf("reading compatibility table %q: not yet", path)
+	}
+	return ParseModel(embeddedModel)
+}
 
 // ParseModel reads a compatibility table. One that is malformed, of another
 // schema or contradicts itself is refused: a wrong table would call an outdated

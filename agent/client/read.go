@@ -50,7 +50,7 @@ func Read(path string, model *Model, maxSize int64) (Client, error) {
 	if err != nil {
 		return Client{}, fmt.Errorf("reading %q: %w", path, err)
 	}
-	if keyOf(after) != keyOf(info) {
+	if fileID(after) != fileID(info) {
 		return Client{}, fmt.Errorf("reading %q: changed while being read", path)
 	}
 	return c, nil
@@ -110,7 +110,7 @@ func readOpen(path string, f io.ReaderAt, info fs.FileInfo, model *Model, maxSiz
 		// another format, a damaged one.
 		return Client{}, fmt.Errorf("reading %q: %w", path, ErrNotClient)
 	}
-	c = Client{Path: path, EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}, Libraries: map[string]string{}}
+	c = Client{Path: path, Ecosystem: Go, File: fileID(info), EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}, Libraries: map[string]string{}}
 	c.addLibraries(model, build)
 	if len(c.Libraries) == 0 && len(build.Deps) > 0 {
 		return Client{}, fmt.Errorf("reading %q: %w", path, ErrNotClient)

@@ -18,6 +18,8 @@ type Facts struct {
 	Mirrors []MirrorFacts
 	Caches  []CacheFacts
 	Clients []ClientFacts
+	// Probes are what clients did when they were run (package probe).
+	Probes []ProbeFacts
 	// Unseen says what could not be looked at, in words ("reading /opt/x: permission denied").
 	Unseen []string
 	// WatchDegraded is why changes are found by scanning only; "" when watches work.
@@ -101,4 +103,22 @@ type ClientFacts struct {
 	Client client.Client
 	// System says that the file lies outside every home: only there is a finding critical.
 	System bool
+}
+
+// ProbeFacts is what one client did when it was run against a replica of a
+// mirror's last good set. It counts for that very file and that very set only.
+type ProbeFacts struct {
+	Path   string        `json:"path"`
+	File   client.FileID `json:"file"`
+	Mirror string        `json:"mirror"`
+	// Root and Targets are the versions of the set that was served.
+	Root    int64     `json:"root"`
+	Targets int64     `json:"targets"`
+	Start   string    `json:"start"` // the root it started from, in words: "embedded root 2"
+	At      time.Time `json:"at"`
+	// Outcome is "ok", "failed" (the client ran and refused) or "unclear" (it could
+	// not be run, was killed, or failed in a way that says nothing of the metadata).
+	Outcome string `json:"outcome"`
+	// Error is the client's own error, one line, at most 500 bytes; "" after "ok".
+	Error string `json:"error,omitempty"`
 }

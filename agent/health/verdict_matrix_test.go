@@ -19,7 +19,7 @@ import (
 
 func loadModel(t testing.TB) *client.Model {
 	t.Helper()
-	m, err := client.LoadModel()
+	m, err := client.LoadModel("")
 	if err != nil {
 		t.Fatal(err)
 	}

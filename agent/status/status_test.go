@@ -75,7 +75,8 @@ func well(t *testing.T) health.Facts {
 
 func cosign(version, path string) client.Client {
 	c := client.Client{
-		Path: path, Name: "cosign", Version: version, VersionSource: "build info", MainModule: "github.com/sigstore/cosign/v3",
+		Ecosystem: client.Go,
+		Path:      path, Name: "cosign", Version: version, VersionSource: "build info", MainModule: "github.com/sigstore/cosign/v3",
 		Libraries:     map[string]string{"go-tuf": "v0.7.0", "go-tuf/v2": "v2.4.2", "sigstore": "v1.10.8", "sigstore-go": "v1.2.1"},
 		EmbeddedRoots: []client.EmbeddedRoot{{Version: 14, Expires: time.Date(2026, 6, 22, 13, 0, 0, 0, time.UTC)}},
 		Notes:         []string{"needs-network: its embedded root has expired, it can never use its cache offline"},
@@ -135,7 +136,7 @@ func ill(t *testing.T) health.Facts {
 	})
 	f.Clients = append(f.Clients,
 		health.ClientFacts{Client: cosign("v2.0.1", "/usr/bin/cosign"), System: true},
-		health.ClientFacts{Client: client.Client{Path: "/opt/deploy/bin/deploy-tool", Name: "deploy-tool", VersionSource: "none"}, System: true},
+		health.ClientFacts{Client: client.Client{Ecosystem: client.Go, Path: "/opt/deploy/bin/deploy-tool", Name: "deploy-tool", VersionSource: "none"}, System: true},
 	)
 	f.Unseen = []string{"reading /opt/secret: permission denied"}
 	return f
