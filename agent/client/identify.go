@@ -3,9 +3,8 @@
 package client
 
 import (
-	"debug/elf"
+	"cmp"
 	"fmt"
-	"io"
 	"path"
 	"regexp"
 	"runtime/debug"
@@ -22,42 +21,62 @@ const (
 	fromLibraries  = "unique match of libraries"
 )
 
+// unnamed is what a client is called that does not say what it is.
+const unnamed = "unknown"
+
+const noteModified = "built from a modified checkout"
+
 // identify names the client and finds its release, by the surest source first
-// (measured for every way of building cosign).
-func (c *Client) identify(m *Model, build *debug.BuildInfo, f io.ReaderAt, size int64) {
+// (measured for every way of building cosign). Without build information there
+// is only the commit that the file may carry.
+func (c *Client) identify(m *Model, build *debug.BuildInfo, found findings, symbol func(module string) string) {
+	commit := ""
+	if len(found.commits) == 1 { // more are a list of them: a tool like this one
+		for i := range found.commits {
+			commit = m.Releases[i].Version
+		}
+	}
+	if build == nil {
+		c.Name = unnamed
+		if commit != "" {
+			c.Name, c.Version, c.VersionSource = cosign, commit, fromCommit
+		} else if v := symbol(""); v != "" {
+			c.Version, c.VersionSource = v, fromSymbol
+		}
+		return
+	}
 	c.MainModule = build.Main.Path
 	c.Name = m.name(build)
+	settings := map[string]string{}
+	for _, s := range build.Settings {
+		settings[s.Key] = s.Value
+	}
+	if settings["vcs.modified"] == "true" {
+		c.Notes = append(c.Notes, noteModified)
+	}
 	main := build.Main.Version
 	if main != "" && main != "(devel)" && !pseudoVersion.MatchString(main) {
 		c.Version, c.VersionSource = main, fromMainModule
 		return
 	}
-	settings := map[string]string{}
-	for _, s := range build.Settings {
-		settings[s.Key] = s.Value
-	}
 	if c.Name == cosign {
 		if i, ok := m.byCommit[settings["vcs.revision"]]; ok {
 			c.Version, c.VersionSource = m.Releases[i].Version, fromRevision
-			if settings["vcs.modified"] == "true" {
-				c.Notes = append(c.Notes, "built from a modified checkout")
-			}
 			return
 		}
 	}
-	if v := ldflagsVersion(settings["-ldflags"]); v != "" {
+	module := cmp.Or(build.Main.Path, build.Path)
+	if v := ldflagsVersion(settings["-ldflags"], module); v != "" {
 		c.Version, c.VersionSource = v, fromLDFlags
 		return
 	}
-	if v := symbolVersion(f, size); v != "" {
+	if v := symbol(module); v != "" {
 		c.Version, c.VersionSource = v, fromSymbol
 		return
 	}
-	if c.Name == cosign {
-		if v := m.releaseByCommitText(f, size); v != "" {
-			c.Version, c.VersionSource = v, fromCommit
-			return
-		}
+	if c.Name == cosign && commit != "" {
+		c.Version, c.VersionSource = commit, fromCommit
+		return
 	}
 	if main != "" && main != "(devel)" {
 		c.Version, c.VersionSource = main, fromMainModule
@@ -71,111 +90,37 @@ func (c *Client) identify(m *Model, build *debug.BuildInfo, f io.ReaderAt, size 
 // pseudoVersion is the version of a build from a commit that is no release.
 var pseudoVersion = regexp.MustCompile(`[.-][0-9]{14}-[0-9a-f]{12}(?:\+|$)`)
 
-// name returns what a client is called, or the path of its main module.
+// name returns what a client is called: by its main module and the package that
+// was built, or by that package alone where a distribution builds without
+// modules. One without a name goes by its module path.
 func (m *Model) name(build *debug.BuildInfo) string {
 	for _, k := range m.Clients {
-		if k.Module == build.Main.Path && (k.Command == "" || build.Path == path.Join(k.Module, k.Command)) {
+		pkg := path.Join(k.Module, k.Command)
+		switch {
+		case build.Main.Path == "" && (build.Path == pkg || k.Command == "" && strings.HasPrefix(build.Path, k.Module+"/cmd/")),
+			build.Main.Path == k.Module && (k.Command == "" || build.Path == pkg):
 			return k.Name
 		}
 	}
-	if build.Main.Path != "" {
-		return build.Main.Path
-	}
-	return build.Path
+	return cmp.Or(build.Main.Path, build.Path, unnamed)
 }
 
-// ldflagsX is one -X flag that sets a version: the variable's name ends in
-// "version", as with sigs.k8s.io/release-utils/version.gitVersion.
+// ldflagsX is one -X flag, which sets a variable to a text.
 var ldflagsX = regexp.MustCompile(`-X[= ]['"]?([^\s'"=]+)=['"]?([^\s'"]+)`)
 
-func ldflagsVersion(flags string) string {
-	best := ""
+// ldflagsVersion is the version that linker flags gave to a variable.
+func ldflagsVersion(flags, module string) string {
+	best, text := 0, ""
 	for _, m := range ldflagsX.FindAllStringSubmatch(flags, 64) {
-		name := strings.ToLower(m[1][strings.LastIndexByte(m[1], '.')+1:])
 		if _, err := Upstream(m[2]); err != nil {
 			continue
 		}
-		if name == "gitversion" {
-			return m[2]
-		}
-		if name == "version" && best == "" {
-			best = m[2]
+		if rank := versionRank(m[1], module); rank > best {
+			best, text = rank, m[2]
 		}
 	}
-	return best
+	return text
 }
-
-// gitVersionSymbol is what the linker calls the text that -X put into
-// release-utils' variable.
-const gitVersionSymbol = "sigs.k8s.io/release-utils/version.gitVersion.str"
-
-// symbolVersion reads that text through the symbol table of an ELF file that
-// was not stripped.
-func symbolVersion(f io.ReaderAt, size int64) string {
-	file, err := elf.NewFile(&budget{r: f, left: 2*size + 64<<20})
-	if err != nil {
-		return ""
-	}
-	symbols, err := file.Symbols()
-	if err != nil {
-		return "" // stripped
-	}
-	for _, s := range symbols {
-		if s.Name != gitVersionSymbol || s.Size == 0 || s.Size > maxVersionText || int(s.Section) >= len(file.Sections) {
-			continue
-		}
-		section := file.Sections[s.Section]
-		text := make([]byte, s.Size)
-		if s.Value < section.Addr {
-			return ""
-		}
-		if _, err := section.ReadAt(text, int64(s.Value-section.Addr)); err != nil {
-			return ""
-		}
-		version := strings.TrimRight(string(text), "\x00")
-		if _, err := Upstream(version); err != nil {
-			return ""
-		}
-		return version
-	}
-	return ""
-}
-
-// releaseByCommitText looks for the commit of a known release in the text of a
-// file: the official builds carry it even when stripped (measured).
-func (m *Model) releaseByCommitText(f io.ReaderAt, size int64) string {
-	const length = 40
-	found := map[int]bool{}
-	err := chunks(f, size, func(chunk []byte, _ int64) {
-		// A commit of 40 digits covers one of every 40 places.
-		for i := length - 1; i < len(chunk); i += length {
-			if !hexDigit(chunk[i]) {
-				continue
-			}
-			from, to := i, i+1
-			for from > 0 && i-from < length-1 && hexDigit(chunk[from-1]) {
-				from--
-			}
-			for to < len(chunk) && to-i < length && hexDigit(chunk[to]) {
-				to++
-			}
-			for ; from+length <= to; from++ {
-				if r, ok := m.byCommit[string(chunk[from:from+length])]; ok {
-					found[r] = true
-				}
-			}
-		}
-	})
-	if err != nil || len(found) != 1 {
-		return "" // none, or a list of them: a tool like this one
-	}
-	for r := range found {
-		return m.Releases[r].Version
-	}
-	return ""
-}
-
-func hexDigit(b byte) bool { return b >= '0' && b <= '9' || b >= 'a' && b <= 'f' }
 
 // matchLibraries names the release when only one was built from these libraries.
 func (c *Client) matchLibraries(m *Model) {

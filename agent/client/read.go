@@ -3,10 +3,9 @@
 package client
 
 import (
-	"debug/buildinfo"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -33,27 +32,45 @@ func (e *TooLargeError) Error() string {
 }
 
 // Read tells what Sigstore client the executable at path is. The file is never
-// executed and never read into memory whole; maxSize 0 means DefaultMaxFileSize.
-// The error is ErrNotClient for anything that is not a Go program linking a TUF
-// client: a dependency on go-tuf alone does not make one (measured).
+// executed and never read into memory whole. One that holds more than maxSize
+// bytes is not read (0: DefaultMaxFileSize); holes in it do not count. The error
+// is ErrNotClient for anything that is not a Go program linking a TUF client: a
+// dependency on go-tuf alone does not make one (measured).
 func Read(path string, model *Model, maxSize int64) (Client, error) {
-	f, info, err := open(path)
+	c, _, err := read(context.Background(), path, model, maxSize, nil)
+	return c, err
+}
+
+// read is Read until ctx ends. It also says which state of the file it read: the
+// path may lead to another one than it did a moment ago. The buffer is one that
+// was returned before, or nil.
+func read(ctx context.Context, path string, model *Model, maxSize int64, buf *[]byte) (Client, FileID, error) {
+	r, info, err := open(path)
 	if err != nil {
-		return Client{}, err
+		return Client{}, FileID{}, err
 	}
-	defer f.Close() // opened for reading: nothing can be lost
-	c, err := readOpen(path, f, info, model, maxSize)
+	defer r.Close() // opened for reading: nothing can be lost
+	f := &file{ctx: ctx, r: r, size: info.Size()}
+	if buf != nil {
+		f.buf = *buf
+		defer func() { *buf = f.buf }()
+	}
+	id := fileID(info)
+	c, err := readOpen(path, f, func() []span { return dataSpans(r, info) }, model, maxSize)
+	if err == nil || errors.Is(err, ErrNotClient) {
+		after, statErr := r.Stat()
+		switch {
+		case statErr != nil:
+			err = fmt.Errorf("reading %q: %w", path, statErr)
+		case fileID(after) != id:
+			err = fmt.Errorf("reading %q: changed while being read", path)
+		}
+	}
 	if err != nil {
-		return Client{}, err
+		return Client{}, id, err
 	}
-	after, err := f.Stat()
-	if err != nil {
-		return Client{}, fmt.Errorf("reading %q: %w", path, err)
-	}
-	if fileID(after) != fileID(info) {
-		return Client{}, fmt.Errorf("reading %q: changed while being read", path)
-	}
-	return c, nil
+	c.File = id
+	return c, id, nil
 }
 
 // open opens a regular file. Links on the way are followed first, as a shell
@@ -88,76 +105,83 @@ func quoted(err error) error {
 	return err
 }
 
-func readOpen(path string, f io.ReaderAt, info fs.FileInfo, model *Model, maxSize int64) (c Client, err error) {
+// readOpen reads an open file; data tells where it is not a hole.
+func readOpen(path string, f *file, data func() []span, model *Model, maxSize int64) (c Client, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c, err = Client{}, fmt.Errorf("reading %q: the parser panicked: %.200q", path, fmt.Sprint(r))
 		}
 	}()
-	if maxSize <= 0 {
-		maxSize = DefaultMaxFileSize
-	}
+	notClient := fmt.Errorf("reading %q: %w", path, ErrNotClient)
 	if !executable(f) {
-		return Client{}, fmt.Errorf("reading %q: %w", path, ErrNotClient)
+		return Client{}, notClient
 	}
-	if info.Size() > maxSize {
-		return Client{}, &TooLargeError{Path: path, Size: info.Size(), Max: maxSize}
+	l := readLayout(f)
+	if l.known && !l.isGo {
+		return Client{}, notClient
 	}
-	limited := &budget{r: f, left: 2*info.Size() + 64<<20}
-	build, err := buildinfo.Read(limited)
-	if err != nil {
-		// Every way in which a file is no Go program ends here: no build info,
-		// another format, a damaged one.
-		return Client{}, fmt.Errorf("reading %q: %w", path, ErrNotClient)
+	f.data = data()
+	if err := checkSize(path, f.data, maxSize); err != nil {
+		return Client{}, err
 	}
-	c = Client{Path: path, Ecosystem: Go, File: fileID(info), EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}, Libraries: map[string]string{}}
-	c.addLibraries(model, build)
-	if len(c.Libraries) == 0 && len(build.Deps) > 0 {
-		return Client{}, fmt.Errorf("reading %q: %w", path, ErrNotClient)
+	c = Client{Path: path, Ecosystem: Go, EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}, Libraries: map[string]string{}}
+	build, buildErr := readBuild(f, l)
+	if err := f.ctx.Err(); err != nil {
+		return Client{}, fmt.Errorf("reading %q: %w", path, err)
 	}
-	found, err := scan(f, info.Size())
+	switch {
+	case buildErr != nil:
+		c.Notes = append(c.Notes, fmt.Sprintf("its build information cannot be read (%v): what it was built from is not known", buildErr))
+	case build.Main.Path == "" && len(build.Deps) == 0:
+		c.Notes = append(c.Notes, "built without module information: the versions of its libraries are not known")
+	default:
+		c.addLibraries(model, build)
+		if len(c.Libraries) == 0 && len(build.Deps) > 0 {
+			return Client{}, notClient
+		}
+	}
+	found, err := scan(f, l, model)
 	if err != nil {
 		return Client{}, fmt.Errorf("reading %q: %w", path, err)
 	}
 	c.Linked = found.linked
 	if !c.Linked.Any() {
-		return Client{}, fmt.Errorf("reading %q: %w", path, ErrNotClient)
+		return Client{}, notClient
 	}
-	c.EmbeddedRoots = found.roots
+	c.EmbeddedRoots = append(c.EmbeddedRoots, found.roots...)
 	if found.rootsLeft {
 		c.Notes = append(c.Notes, "holds more root documents than are read")
 	}
-	c.identify(model, build, f, info.Size())
+	c.identify(model, build, found, func(module string) string { return symbolVersion(f, l, module) })
 	return c, nil
 }
 
+// checkSize refuses a file that holds more data than is read.
+func checkSize(path string, data []span, limit int64) error {
+	if limit <= 0 {
+		limit = DefaultMaxFileSize
+	}
+	total := int64(0)
+	for _, d := range data {
+		total += d.to - d.from
+	}
+	if total > limit {
+		return &TooLargeError{Path: path, Size: total, Max: limit}
+	}
+	return nil
+}
+
 // executable says whether a file starts like a program file: ELF, Mach-O or PE.
-func executable(f io.ReaderAt) bool {
-	var b [4]byte
-	if n, _ := f.ReadAt(b[:], 0); n < len(b) {
+func executable(f *file) bool {
+	b, ok := f.section(0, 4)
+	if !ok || len(b) < 4 {
 		return false // too short, or unreadable: no program either way
 	}
-	switch string(b[:]) {
+	switch string(b) {
 	case "\x7fELF", "\xfe\xed\xfa\xce", "\xfe\xed\xfa\xcf", "\xce\xfa\xed\xfe", "\xcf\xfa\xed\xfe":
 		return true
 	}
 	return string(b[:2]) == "MZ"
-}
-
-// budget bounds what a parser may read in all, whatever the headers of a hostile
-// file send it after.
-type budget struct {
-	r    io.ReaderAt
-	left int64
-}
-
-var errBudget = errors.New("reads more than a program file holds")
-
-func (b *budget) ReadAt(p []byte, off int64) (int, error) {
-	if b.left -= int64(len(p)); b.left < 0 {
-		return 0, errBudget
-	}
-	return b.r.ReadAt(p, off)
 }
 
 // addLibraries records the TUF libraries among main module and dependencies. A

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +18,8 @@ const (
 	maxRoot = 512_000
 	// maxRoots bounds the root documents kept of one binary; those known hold up to five.
 	maxRoots = 16
+	// maxRootBytes bounds what is kept of one binary's roots in all; real ones have a tenth of it.
+	maxRootBytes = 512_000
 	// maxRootTries bounds the places that are tried for one, so that a file made
 	// of beginnings of roots costs no more than a few megabytes of parsing.
 	maxRootTries = 48
@@ -42,10 +43,10 @@ func hexSum(data []byte) string {
 
 // rootFinder finds root documents in the clear text of a file.
 type rootFinder struct {
-	f     io.ReaderAt
-	size  int64
+	f     *file
 	done  int64 // documents before this offset are known already
 	tries int
+	bytes int // of the documents found
 	seen  map[string]bool
 	found []EmbeddedRoot
 	left  bool // there were more places than are tried, or more roots than are kept
@@ -54,7 +55,8 @@ type rootFinder struct {
 var (
 	rootType  = regexp.MustCompile(`^"_type"[ \t\r\n]{0,32}:[ \t\r\n]{0,32}"root"`)
 	typeKey   = []byte(`"_type"`)
-	rootStart = regexp.MustCompile(`\{[ \t\r\n]{0,64}"(?:signed|signatures)"[ \t\r\n]{0,32}:`)
+	rootKey   = []byte(`"sign`)
+	rootStart = regexp.MustCompile(`^\{[ \t\r\n]{0,64}"(?:signed|signatures)"[ \t\r\n]{0,32}:`)
 )
 
 func (r *rootFinder) scan(chunk []byte, at int64) {
@@ -79,13 +81,16 @@ func (r *rootFinder) scan(chunk []byte, at int64) {
 // from which a whole root document reads that reaches beyond it.
 func (r *rootFinder) try(at int64) {
 	from := max(0, at-maxRoot)
-	window := make([]byte, min(r.size, at+maxRoot)-from)
+	window := make([]byte, min(r.f.size, at+maxRoot)-from)
 	n, _ := r.f.ReadAt(window, from) // what cannot be read cannot be a root
 	window = window[:n]
-	before := window[:min(int64(n), at-from)]
-	starts := rootStart.FindAllIndex(before, -1)
-	for k := 0; k < maxRootStarts && k < len(starts); k++ {
-		begin := starts[len(starts)-1-k][0]
+	end := int(min(int64(n), at-from))
+	for range maxRootStarts {
+		begin := lastStart(window[:end])
+		if begin < 0 {
+			return
+		}
+		end = begin
 		d := json.NewDecoder(bytes.NewReader(window[begin:]))
 		var raw json.RawMessage
 		if d.Decode(&raw) != nil || from+int64(begin)+int64(len(raw)) <= at || len(raw) > maxRoot {
@@ -98,9 +103,29 @@ func (r *rootFinder) try(at int64) {
 		r.done = from + int64(begin) + int64(len(raw))
 		if !r.seen[root.SHA256] {
 			r.seen[root.SHA256] = true
+			if r.bytes += len(raw); r.bytes > maxRootBytes {
+				r.left = true
+				return
+			}
 			r.found = append(r.found, root)
 		}
 		return
+	}
+}
+
+// lastStart is where the last beginning of a root document is, or -1.
+func lastStart(text []byte) int {
+	for end := len(text); ; {
+		key := bytes.LastIndex(text[:end], rootKey)
+		if key < 0 {
+			return -1
+		}
+		if brace := bytes.LastIndexByte(text[max(0, key-65):key], '{'); brace >= 0 {
+			if begin := max(0, key-65) + brace; rootStart.Match(text[begin:]) {
+				return begin
+			}
+		}
+		end = key
 	}
 }
 

@@ -4,66 +4,73 @@ package client
 
 import (
 	"bytes"
-	"errors"
-	"io"
+	"slices"
 )
 
-// chunkSize is how much of a file is in memory at a time while it is scanned.
-const chunkSize = 1 << 20
-
-// The names of functions that prove client code, as they stand in the function
-// table, which Go keeps in stripped binaries too. A name ends there with NUL, and
-// begins after one, so that a text that merely mentions it does not count.
-
-const (
-	fnLegacyTUF   = "github.com/theupdateframework/go-tuf/client.(*Client).Update"
-	fnTUFv2       = "github.com/theupdateframework/go-tuf/v2/metadata/updater.(*Updater).Refresh"
-	fnSigstoreTUF = "github.com/sigstore/sigstore/pkg/tuf.initializeTUF"
-	fnSigstoreGo  = "github.com/sigstore/sigstore-go/pkg/tuf.New"
-	fnCosignTUF   = "github.com/sigstore/cosign/pkg/cosign/tuf."
-	fnHexVerifier = "github.com/theupdateframework/go-tuf/pkg/keys.NewDeprecatedEcdsaVerifier"
+// Functions that prove client code, as they stand in the function table, which Go
+// keeps in stripped binaries too. A name ends there with NUL, and begins after
+// one, so that a text that merely mentions it does not count. Debian builds with
+// import paths of its own: there go-tuf is go-tuf/v0, and go-tuf/v2 was go-tuf for
+// a time (measured on its cosign 2.5.0 and 3.1.1).
+var (
+	fnLegacyTUF = []string{
+		"github.com/theupdateframework/go-tuf/client.(*Client).Update",
+		"github.com/theupdateframework/go-tuf/v0/client.(*Client).Update",
+	}
+	fnTUFv2 = []string{
+		"github.com/theupdateframework/go-tuf/v2/metadata/updater.(*Updater).Refresh",
+		"github.com/theupdateframework/go-tuf/metadata/updater.(*Updater).Refresh",
+	}
+	fnSigstoreTUF = []string{"github.com/sigstore/sigstore/pkg/tuf.initializeTUF"}
+	fnSigstoreGo  = []string{"github.com/sigstore/sigstore-go/pkg/tuf.New"}
+	fnHexVerifier = []string{
+		"github.com/theupdateframework/go-tuf/pkg/keys.NewDeprecatedEcdsaVerifier",
+		"github.com/theupdateframework/go-tuf/v0/pkg/keys.NewDeprecatedEcdsaVerifier",
+	}
 )
+
+const fnCosignTUF = "github.com/sigstore/cosign/pkg/cosign/tuf."
 
 // findings is what one pass over a file finds.
 type findings struct {
 	linked    Linked
 	roots     []EmbeddedRoot
 	rootsLeft bool
+	commits   map[int]bool // releases whose commit stands in the file, as indices
 }
 
-// overlap is how much of a chunk is looked at again with the next one, so that
-// nothing is missed on the border: longer than any pattern.
-const overlap = 256
-
-// scan looks through a file once, a chunk at a time.
-func scan(f io.ReaderAt, size int64) (findings, error) {
-	var out findings
-	roots := rootFinder{f: f, size: size, seen: map[string]bool{}}
-	err := chunks(f, size, func(chunk []byte, at int64) {
-		scanFunctions(chunk, &out.linked)
-		roots.scan(chunk, at)
-	})
-	out.roots, out.rootsLeft = roots.found, roots.left
-	sortRoots(out.roots)
-	return out, err
-}
-
-// chunks calls see with every part of a file; consecutive ones overlap.
-func chunks(f io.ReaderAt, size int64, see func(chunk []byte, at int64)) error {
-	buf := make([]byte, min(size, chunkSize+overlap))
-	for at := int64(0); at < size; at += chunkSize {
-		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
-		if n > 0 {
-			see(buf[:n], at)
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if n == 0 {
-			return nil
+// scan looks through a file once: the function table for functions, everything
+// else but machine code for root documents and commits of releases. Where the
+// table has no section of its own, everything is looked through for everything.
+func scan(f *file, l layout, m *Model) (findings, error) {
+	out := findings{commits: map[int]bool{}}
+	roots := rootFinder{f: f, seen: map[string]bool{}}
+	ownTable := l.functions != (span{})
+	if ownTable {
+		err := f.chunks(l.functions, func(chunk []byte, _ int64) bool {
+			scanFunctions(chunk, &out.linked)
+			return true
+		})
+		if err != nil || !out.linked.Any() {
+			return out, err
 		}
 	}
-	return nil
+	for _, s := range without(f.size, slices.Concat(l.skip, []span{l.functions})) {
+		err := f.chunks(s, func(chunk []byte, at int64) bool {
+			if !ownTable {
+				scanFunctions(chunk, &out.linked)
+			}
+			roots.scan(chunk, at)
+			m.scanCommits(chunk, out.commits)
+			return true
+		})
+		if err != nil {
+			return out, err
+		}
+	}
+	out.roots, out.rootsLeft = roots.found, roots.left
+	sortRoots(out.roots)
+	return out, nil
 }
 
 // functionPrefix begins every name that is looked for.
@@ -78,8 +85,11 @@ func scanFunctions(chunk []byte, l *Linked) {
 		}
 		from := at + i
 		at = from + len(functionPrefix)
+		if chunk[from-1] != 0 || chunk[at] != 's' && chunk[at] != 't' {
+			continue
+		}
 		end := bytes.IndexByte(chunk[from:min(len(chunk), from+overlap)], 0)
-		if chunk[from-1] != 0 || end < 0 {
+		if end < 0 {
 			continue
 		}
 		switch name := chunk[from : from+end]; {
@@ -99,8 +109,38 @@ func scanFunctions(chunk []byte, l *Linked) {
 	}
 }
 
-// is says whether a function is the named one, or a closure inside it.
-func is(name []byte, want string) bool {
-	rest, ok := bytes.CutPrefix(name, []byte(want))
-	return ok && (len(rest) == 0 || rest[0] == '.')
+// is says whether a function is one of those named, or a closure inside it.
+func is(name []byte, wanted []string) bool {
+	for _, want := range wanted {
+		if len(name) >= len(want) && string(name[:len(want)]) == want && (len(name) == len(want) || name[len(want)] == '.') {
+			return true
+		}
+	}
+	return false
 }
+
+// scanCommits looks for commits of known releases in the text of a file: the
+// official builds carry theirs even when stripped (measured).
+func (m *Model) scanCommits(chunk []byte, found map[int]bool) {
+	const length = 40
+	// A commit of 40 digits covers one of every 40 places.
+	for i := length - 1; i < len(chunk); i += length {
+		if !hexDigit(chunk[i]) {
+			continue
+		}
+		from, to := i, i+1
+		for from > 0 && i-from < length-1 && hexDigit(chunk[from-1]) {
+			from--
+		}
+		for to < len(chunk) && to-i < length && hexDigit(chunk[to]) {
+			to++
+		}
+		for ; from+length <= to; from++ {
+			if r, ok := m.byCommit[string(chunk[from:from+length])]; ok {
+				found[r] = true
+			}
+		}
+	}
+}
+
+func hexDigit(b byte) bool { return b >= '0' && b <= '9' || b >= 'a' && b <= 'f' }
