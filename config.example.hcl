@@ -152,9 +152,31 @@ clients {
   # What to leave out.
   exclude = []
 
+  # Directories that hold packages of Python, JavaScript, Ruby and Java: their
+  # metadata is read. [] looks for none.
+  # Default: where those are installed by the system, below /opt, in the tool
+  # caches of CI hosts and at home; "tufkeeper config show" lists them.
+  # packages = ["/usr/lib/python3/dist-packages", "/usr/lib/node_modules", "~/.local/lib/python3*/site-packages"]
+
   # How often to look, and the biggest file to read.
   scan          = "15m"
   max_file_size = "512MiB"
+
+  # A compatibility table that is newer than the one built in (compat.json of a
+  # newer release). One that is older, malformed or contradicts itself is
+  # refused, and the configuration with it. "": the one built in.
+  model = ""
+
+  # What clients did when they were run ("tufkeeper probe"): read here, never run here.
+  # Default: as it stands here for root, and
+  # $XDG_STATE_HOME/tufkeeper/probe/results.json for a user.
+  # probe_results = "/var/lib/tufkeeper-probe/results.json"
+
+  # The oldest version you accept of a client. An older one is a problem, also
+  # where it can read everything.
+  # minimum "cosign" {
+  #   version = "2.6.3"
+  # }
 }
 
 # How long before its expiry a role becomes a problem. Sigstore signs a

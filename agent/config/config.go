@@ -129,8 +129,19 @@ type Clients struct {
 	SearchPath  bool   // every directory of PATH
 	Globs       []Glob // files, or directories whose files are looked at
 	Exclude     []Glob
+	Packages    []Glob        // directories that hold packages of other languages
 	Scan        time.Duration // between two looks
 	MaxFileSize Size          // bigger files are not read
+
+	Model        string    // absolute; a newer compatibility table; "" means the built-in one
+	ProbeResults string    // absolute; what the last probes saw; "" means none
+	Minimums     []Minimum // names are unique
+}
+
+// Minimum is the oldest version of a client that the operator accepts.
+type Minimum struct {
+	Client  string // its name as reports have it: "cosign"
+	Version string // "2.6.3"
 }
 
 // Threshold is how long before the expiry of a role it becomes a problem.

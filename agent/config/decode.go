@@ -28,7 +28,7 @@ func (d *decoder) config(b *hclsyntax.Body, c *Config) {
 	others = []child{
 		{"schedule", "", func(b *hclsyntax.Block) { d.scheduleBlock(b, &c.Schedule) }},
 		{"caches", "", func(b *hclsyntax.Block) { d.cachesBlock(b, &c.Caches) }},
-		{"clients", "", func(b *hclsyntax.Block) { d.body(b.Body, "a clients block", d.reader.clients(&c.Clients), nil) }},
+		{"clients", "", func(b *hclsyntax.Block) { d.clientsBlock(b, &c.Clients) }},
 		{"threshold", "ROLE", func(b *hclsyntax.Block) { d.thresholdBlock(b, c.Thresholds) }},
 		{"alerts", "", func(b *hclsyntax.Block) { d.body(b.Body, "an alerts block", d.reader.alerts(&c.Alerts), nil) }},
 		{"log", "", func(b *hclsyntax.Block) { d.body(b.Body, "a log block", d.reader.log(&c.Log), nil) }},
@@ -139,6 +139,27 @@ func (d *decoder) cachesBlock(b *hclsyntax.Block, c *Caches) {
 			c.Overrides = append(c.Overrides, r)
 		}},
 	})
+}
+
+func (d *decoder) clientsBlock(b *hclsyntax.Block, c *Clients) {
+	d.body(b.Body, "a clients block", d.reader.clients(c), []child{
+		{"minimum", "NAME", func(b *hclsyntax.Block) {
+			m := Minimum{Client: b.Labels[0]}
+			if !clientName(m.Client) {
+				d.problem(b.LabelRanges[0], `a name as "tufkeeper clients" prints it, such as "cosign"`, "a client cannot be named %s", quoted(m.Client))
+			}
+			given := d.body(b.Body, "a minimum block", d.reader.minimum(&m), nil)
+			if !has(given, "version") && !d.broken {
+				d.problem(b.DefRange(), `write version = "2.6.3"`, "minimum %s has no version", quoted(m.Client))
+			}
+			c.Minimums = append(c.Minimums, m)
+		}},
+	})
+}
+
+// clientName reports whether a client may be called that: a word or a module path.
+func clientName(s string) bool {
+	return s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func (d *decoder) thresholdBlock(b *hclsyntax.Block, all map[string]Threshold) {

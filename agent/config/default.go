@@ -97,8 +97,11 @@ func Default(env Env) Config {
 		Clients: Clients{
 			SearchPath:  true,
 			Globs:       defaultClients(env),
+			Packages:    defaultPackages(env),
 			Scan:        15 * time.Minute,
 			MaxFileSize: 512 * MiB,
+
+			ProbeResults: defaultProbeResults(env),
 		},
 		Thresholds: map[string]Threshold{
 			"timestamp": {Warning: 48 * time.Hour, Critical: 12 * time.Hour},
@@ -155,6 +158,15 @@ func defaultStatusFile(env Env, stateDir string) string {
 		return under(env.RuntimeDir, "tufkeeper/status.json")
 	}
 	return under(stateDir, "status.json")
+}
+
+// defaultProbeResults is where the probe's own unit writes; a user's probes have
+// a place of their own.
+func defaultProbeResults(env Env) string {
+	if env.Root || env.StateDirectory != "" {
+		return "/var/lib/tufkeeper-probe/results.json"
+	}
+	return under(env.StateHome, "tufkeeper/probe/results.json")
 }
 
 func defaultCaches(env Env) []string {

@@ -89,7 +89,7 @@ func example(t *testing.T) string {
 	return string(src)
 }
 
-var commentedOut = regexp.MustCompile(`(?m)^(\s*)# ( *(?:[a-z_0-9]+ += .*|(?:mirror|rule|schedule)(?: ".*")? \{|\}))$`)
+var commentedOut = regexp.MustCompile(`(?m)^(\s*)# ( *(?:[a-z_0-9]+ += .*|(?:mirror|rule|schedule|minimum)(?: ".*")? \{|\}))$`)
 
 func uncommented(src string) string { return commentedOut.ReplaceAllString(src, "$1$2") }
 

@@ -135,6 +135,31 @@ func TestPlacesDependOnWhoStartsIt(t *testing.T) {
 	}
 }
 
+func TestWhereWhatProbesSawIs(t *testing.T) {
+	for want, env := range map[string]config.Env{
+		"/var/lib/tufkeeper-probe/results.json":               {Home: "/root", StateHome: "/root/.local/state", Root: true},
+		"/var/lib/tufkeeper-probe/results.json ":              {StateDirectory: "/var/lib/tufkeeper"},
+		"/home/ada/.local/state/tufkeeper/probe/results.json": ada,
+		"": {},
+	} {
+		if got := config.Default(env).Clients.ProbeResults; got != strings.TrimSpace(want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestPackagesOfAHomeAreOnlyLookedForWithAHome(t *testing.T) {
+	system, all := config.Default(config.Env{Root: true}).Clients.Packages, config.Default(config.Env{Home: "/home/a*a"}).Clients.Packages
+	if len(system) == 0 || len(all) <= len(system) || !strings.HasPrefix(all[len(system)].String(), `/home/a\*a/`) {
+		t.Errorf("got %q without a home and %q with one", system, all)
+	}
+	for _, g := range all {
+		if _, err := config.ParseGlob(g.String()); err != nil || !strings.HasPrefix(g.String(), "/") {
+			t.Errorf("%q: %v", g, err)
+		}
+	}
+}
+
 func TestAUserWithoutAHomeIsToldWhatToSet(t *testing.T) {
 	_, err := config.Load("", config.Env{})
 	if got := reason(err); got != "state_dir is not set, and no home directory is known" {

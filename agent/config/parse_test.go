@@ -69,6 +69,12 @@ func TestMistakes(t *testing.T) {
 		"a state directory inside a cache":     {`state_dir = "/home/ada/.sigstore/root/state"`, "1:13", `state_dir "/home/ada/.sigstore/root/state" lies in the cache "/home/ada/.sigstore/root"`, "its client may remove everything there"},
 		"a rule without a policy":              {"caches {\n  rule \"/x\" {\n  }\n}", "2:3", `rule "/x" has no policy`, `write policy = "report"`},
 		"two rules for the same glob":          {"caches {\n  rule \"/home/ada/x\" {\n    policy = \"mend\"\n  }\n  rule \"~/x\" {\n    policy = \"mend\"\n  }\n}", "5:3", `there is a second rule "~/x"`, ""},
+		"a minimum without a version":          {"clients {\n  minimum \"cosign\" {\n  }\n}", "2:3", `minimum "cosign" has no version`, `write version = "2.6.3"`},
+		"a minimum that is no version":         {"clients {\n  minimum \"cosign\" {\n    version = \"latest\"\n  }\n}", "3:15", `"latest" is not a version`, `write it as releases are named: "2.6.3"`},
+		"a minimum without a name":             {"clients {\n  minimum {\n  }\n}", "2:3", "a minimum block has one name", `write minimum "NAME" { … }`},
+		"a minimum of no client":               {"clients {\n  minimum \"two words\" {\n    version = \"1.0\"\n  }\n}", "2:11", `a client cannot be named "two words"`, `a name as "tufkeeper clients" prints it, such as "cosign"`},
+		"two minimums for one client":          {"clients {\n  minimum \"gh\" {\n    version = \"2.50\"\n  }\n  minimum \"gh\" {\n    version = \"2.51\"\n  }\n}", "5:3", `there is a second minimum "gh"`, ""},
+		"a model that is no path":              {"clients {\n  model = \"compat.json\"\n}", "2:11", `path "compat.json" is not absolute`, `did you mean "/etc/tufkeeper/compat.json"?`},
 		"an expression":                        {"state_dir = (1)", "1:13", `"(" starts an expression, and a setting takes a plain value`, ""},
 		"an interpolation":                     {`state_dir = "/x/${home}"`, "1:17", `"${" starts an expression, and a setting takes a plain value`, `write "$${" for a literal "${"`},
 		"brackets without end":                 {"state_dir = " + strings.Repeat("[", 50_000), "1:21", "nested more than 8 deep", ""},
@@ -173,6 +179,15 @@ caches {
 }
 clients {
   max_file_size = "1GB"
+  model         = "~/compat.json"
+  packages      = ["~/lib/**/site-packages"]
+  probe_results = "~/probed.json"
+  minimum "cosign" {
+    version = "v2.6.3"
+  }
+  minimum "github.com/x/y" {
+    version = "1:1.0-r1"
+  }
 }
 `, config.Env{Home: "/home/a*a", StateHome: "/home/a*a/.local/state"})
 	for _, got := range []struct{ name, got, want string }{
@@ -187,6 +202,10 @@ clients {
 		{"cron", c.Mirrors[0].Schedule.Cron + c.Mirrors[0].Schedule.Every.String(), "5 * * * *0s"},
 		{"common interval in a mirror's schedule", c.Mirrors[1].Schedule.Every.String(), "36h0m0s"},
 		{"size", c.Clients.MaxFileSize.String(), "1GB"},
+		{"model", c.Clients.Model, "/home/a*a/compat.json"},
+		{"packages", fmt.Sprint(c.Clients.Packages), `[/home/a\*a/lib/**/site-packages]`},
+		{"probe results", c.Clients.ProbeResults, "/home/a*a/probed.json"},
+		{"minimums", fmt.Sprint(c.Clients.Minimums), "[{cosign v2.6.3} {github.com/x/y 1:1.0-r1}]"},
 		{"policy of the first rule", string(c.Caches.PolicyFor("/home/a*a/x/y")), "ignore"},
 		{"policy of the second rule", string(c.Caches.PolicyFor("/home/aXa/x/y")), "report"},
 		{"policy without a rule", string(c.Caches.PolicyFor("/root")), "mend"},

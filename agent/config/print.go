@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -33,7 +34,11 @@ func (c Config) HCL() []byte {
 	for _, o := range c.Caches.Overrides {
 		write(block(b, "rule", string(o.Path)), r.rule(&o))
 	}
-	write(block(top, "clients"), r.clients(&c.Clients))
+	b = block(top, "clients")
+	write(b, r.clients(&c.Clients))
+	for _, m := range c.Clients.Minimums {
+		write(block(b, "minimum", m.Client), r.minimum(&m))
+	}
 	for _, role := range slices.Sorted(maps.Keys(c.Thresholds)) {
 		t := c.Thresholds[role]
 		write(block(top, "threshold", role), r.threshold(&t))
@@ -54,6 +59,8 @@ func write(b *hclwrite.Body, settings []setting) {
 	for _, s := range settings {
 		texts := s.get()
 		switch {
+		case s.kind == list && len(texts) > 6:
+			b.SetAttributeRaw(s.name, lines(texts))
 		case s.kind == list:
 			b.SetAttributeValue(s.name, tuple(texts))
 		case len(texts) == 0: // not set
@@ -74,6 +81,17 @@ func tuple(texts []string) cty.Value {
 		values[i] = cty.StringVal(t)
 	}
 	return cty.TupleVal(values)
+}
+
+// lines is a list with a line for each element.
+func lines(texts []string) hclwrite.Tokens {
+	newline := &hclwrite.Token{Type: hclsyntax.TokenNewline, Bytes: []byte("\n")}
+	tokens := hclwrite.Tokens{{Type: hclsyntax.TokenOBrack, Bytes: []byte("[")}, newline}
+	for _, t := range texts {
+		tokens = append(tokens, hclwrite.TokensForValue(cty.StringVal(t))...)
+		tokens = append(tokens, &hclwrite.Token{Type: hclsyntax.TokenComma, Bytes: []byte(",")}, newline)
+	}
+	return append(tokens, &hclwrite.Token{Type: hclsyntax.TokenCBrack, Bytes: []byte("]")})
 }
 
 func urlText(u *url.URL) string {

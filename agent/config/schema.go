@@ -9,6 +9,7 @@ func schema() map[string][]setting {
 		c Config
 		m Mirror
 		o CacheRule
+		n Minimum
 		t Threshold
 		r reader
 	)
@@ -19,6 +20,7 @@ func schema() map[string][]setting {
 		"caches":    r.caches(&c.Caches),
 		"rule":      r.rule(&o),
 		"clients":   r.clients(&c.Clients),
+		"minimum":   r.minimum(&n),
 		"threshold": r.threshold(&t),
 		"alerts":    r.alerts(&c.Alerts),
 		"log":       r.log(&c.Log),

@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -275,9 +276,35 @@ func (r reader) clients(c *Clients) []setting {
 		boolean("search_path", &c.SearchPath),
 		several("globs", &c.Globs, r.glob, Glob.String),
 		several("exclude", &c.Exclude, r.glob, Glob.String),
+		several("packages", &c.Packages, r.glob, Glob.String),
 		duration("scan", &c.Scan, time.Second, 4*week),
 		scalar("max_file_size", text, &c.MaxFileSize, clientSize, Size.String),
+		scalar("model", text, &c.Model, r.model, same),
+		scalar("probe_results", text, &c.ProbeResults, r.path, same),
 	}
+}
+
+// model reads the path of a compatibility table; "" is the built-in one.
+func (r reader) model(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	return r.path(s)
+}
+
+func (r reader) minimum(m *Minimum) []setting {
+	return []setting{scalar("version", text, &m.Version, version, same)}
+}
+
+// versions are written as a release or as a package of it has them: "v2.6.3",
+// "3.0.6-r1". What of it counts is decided where versions are compared.
+var versions = regexp.MustCompile(`^(?:[0-9]{1,9}:)?v?[0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9})?(?:[-+~._][0-9A-Za-z+~._-]*)?$`)
+
+func version(s string) (string, error) {
+	if len(s) > 128 || !versions.MatchString(s) {
+		return "", wrong(`write it as releases are named: "2.6.3"`, "%s is not a version", quoted(s))
+	}
+	return s, nil
 }
 
 // clientSize bounds what is read of one file that may be a client.
