@@ -7,7 +7,7 @@
 // roots signed by their predecessor's keys, consistent snapshots, and the shape
 // of Sigstore's own (five key holders of whom three sign root and targets, one
 // online key for snapshot and timestamp). go-tuf v0.5 and v2, sigstore-go and
-// cosign read it. What a mirror can do wrong, Handler does on demand: faults,
+// cosign read it. LikeSigstore writes it as Sigstore wrote any of its roots. What a mirror can do wrong, Handler does on demand: faults,
 // tampering, an older state, no answer at all.
 //
 // It protects nothing: its keys live in memory and die with it. Never point a
@@ -22,8 +22,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
@@ -57,10 +55,16 @@ type Options struct {
 	// MetaHashes lists length and hashes in timestamp and snapshot, as Sigstore did
 	// before root 10; otherwise they list versions only.
 	MetaHashes bool
+	// Style says more about how the first root is written. What is set above goes
+	// before it.
+	Style Style
 	// Now is the repository's clock; time.Now by default.
 	Now func() time.Time
 	// Sigstore adds the target files of a Sigstore instance, made on the spot.
 	Sigstore bool
+	// Ed25519Log lists a second log in trusted_root.json, with an Ed25519 key, as
+	// Sigstore does since October 2025.
+	Ed25519Log bool
 	// Delegation adds DelegatedRole.
 	Delegation bool
 }
@@ -69,10 +73,9 @@ type Options struct {
 type Repo struct {
 	opts Options
 
-	mu       sync.Mutex
-	offline  []*key // root and targets: threshold of len/2+1
-	online   *key   // snapshot and timestamp
-	delegate *key   // DelegatedRole
+	mu    sync.Mutex
+	style Style
+	keys  keys
 
 	root, targets, snapshot, timestamp int64 // versions
 	delegated                          int64
@@ -93,6 +96,7 @@ type artifact struct {
 // A state is every file of the repository at one moment.
 type state struct {
 	files    map[string][]byte
+	roles    map[string][]byte // the newest file of each role
 	versions map[string]int64
 }
 
@@ -100,8 +104,9 @@ type state struct {
 func New(o Options) (*Repo, error) {
 	r := &Repo{
 		opts:      withDefaults(o),
+		style:     o.Style.withOptions(o),
 		artifacts: map[string]artifact{"hello.txt": {data: []byte("hello\n")}},
-		states:    []state{{files: map[string][]byte{}, versions: map[string]int64{}}},
+		states:    []state{{files: map[string][]byte{}, roles: map[string][]byte{}, versions: map[string]int64{}}},
 	}
 	if err := r.build(); err != nil {
 		return nil, fmt.Errorf("making a sandbox repository: %w", err)
@@ -110,9 +115,6 @@ func New(o Options) (*Repo, error) {
 }
 
 func withDefaults(o Options) Options {
-	if o.KeyType == "" {
-		o.KeyType = metadata.KeyTypeECDSA_SHA2_P256
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -129,13 +131,14 @@ func withDefaults(o Options) Options {
 
 func (r *Repo) build() error {
 	if r.opts.Sigstore {
-		files, err := sigstoreTargets(r.opts.Now())
+		files, err := sigstoreTargets(r.opts.Now(), r.opts.Ed25519Log)
 		if err != nil {
 			return fmt.Errorf("making Sigstore's target files: %w", err)
 		}
 		maps.Copy(r.artifacts, files)
 	}
-	if err := r.newKeys(r.opts.KeyType, r.opts.Scheme); err != nil {
+	var err error
+	if r.keys, err = newKeys(r.style); err != nil {
 		return err
 	}
 	s := r.begin()
@@ -153,7 +156,7 @@ func (r *Repo) build() error {
 // The bytes of files are shared: they are replaced, never changed.
 func (r *Repo) begin() state {
 	newest := r.states[len(r.states)-1]
-	return state{files: maps.Clone(newest.files), versions: maps.Clone(newest.versions)}
+	return state{files: maps.Clone(newest.files), roles: maps.Clone(newest.roles), versions: maps.Clone(newest.versions)}
 }
 
 func (r *Repo) publish(s state) {
@@ -252,9 +255,9 @@ func (r *Repo) Files() trust.Files {
 	get := func(name string) []byte { return bytes.Clone(s.files[name]) }
 	f := trust.Files{
 		Initial:   get(rootName(1)),
-		Timestamp: get("timestamp.json"),
-		Snapshot:  get(roleName(r.snapshot, trust.Snapshot)),
-		Targets:   get(roleName(r.targets, trust.Targets)),
+		Timestamp: bytes.Clone(s.roles[trust.Timestamp]),
+		Snapshot:  bytes.Clone(s.roles[trust.Snapshot]),
+		Targets:   bytes.Clone(s.roles[trust.Targets]),
 		Delegated: map[string][]byte{},
 		Artifacts: map[string][]byte{},
 	}
@@ -262,7 +265,7 @@ func (r *Repo) Files() trust.Files {
 		f.Roots = append(f.Roots, get(rootName(v)))
 	}
 	if r.opts.Delegation {
-		f.Delegated[DelegatedRole] = get(roleName(r.delegated, DelegatedRole))
+		f.Delegated[DelegatedRole] = bytes.Clone(s.roles[DelegatedRole])
 		f.Artifacts[DelegatedTarget] = bytes.Clone(delegatedData)
 	}
 	for path, a := range r.artifacts {

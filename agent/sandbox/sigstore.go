@@ -5,6 +5,7 @@ package sandbox
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 const (
 	fulcioURL = "https://fulcio.sandbox.invalid"
 	rekorURL  = "https://rekor.sandbox.invalid"
+	rekor2URL = "https://rekor2.sandbox.invalid"
 	ctfeURL   = "https://ctfe.sandbox.invalid"
 	tsaURL    = "https://tsa.sandbox.invalid/api/v1/timestamp"
 	oidcURL   = "https://oauth2.sandbox.invalid/auth"
@@ -32,6 +35,7 @@ const (
 type instance struct {
 	from                                  time.Time
 	rekor, ctfe                           *ecdsa.PrivateKey
+	rekor2                                ed25519.PublicKey // nil where there is none; nothing is logged there
 	fulcioRoot, fulcioIntermediate        *x509.Certificate
 	tsaRoot, tsaLeaf                      *x509.Certificate
 	rekorPEM, ctfePEM, rootPEM, middlePEM []byte
@@ -40,10 +44,15 @@ type instance struct {
 // sigstoreTargets makes the target files that Sigstore's own repository has,
 // with the custom metadata by which sigstore's client before cosign 2.5.1 finds
 // the single key files.
-func sigstoreTargets(now time.Time) (map[string]artifact, error) {
+func sigstoreTargets(now time.Time, ed25519Log bool) (map[string]artifact, error) {
 	i, err := newInstance(now.UTC().Truncate(time.Second).Add(-day))
 	if err != nil {
 		return nil, err
+	}
+	if ed25519Log {
+		if i.rekor2, _, err = ed25519.GenerateKey(rand.Reader); err != nil {
+			return nil, fmt.Errorf("making a log's key: %w", err)
+		}
 	}
 	trusted, err := i.trustedRoot()
 	if err != nil {
@@ -151,31 +160,35 @@ func newCertificate(from time.Time, name string, parent *issuer, use x509.ExtKey
 }
 
 func (i *instance) trustedRoot() ([]byte, error) {
+	logs := i.log(i.rekor.Public(), rekorURL)
+	if i.rekor2 != nil {
+		maps.Copy(logs, i.log(i.rekor2, rekor2URL))
+	}
 	tr, err := root.NewTrustedRoot(root.TrustedRootMediaType01,
 		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{
 			Root: i.fulcioRoot, Intermediates: []*x509.Certificate{i.fulcioIntermediate},
 			ValidityPeriodStart: i.from, URI: fulcioURL,
 		}},
-		i.log(i.ctfe, ctfeURL),
+		i.log(i.ctfe.Public(), ctfeURL),
 		[]root.TimestampingAuthority{&root.SigstoreTimestampingAuthority{
 			Root: i.tsaRoot, Leaf: i.tsaLeaf, ValidityPeriodStart: i.from, URI: tsaURL,
 		}},
-		i.log(i.rekor, rekorURL))
+		logs)
 	if err != nil {
 		return nil, err
 	}
 	return tr.MarshalJSON()
 }
 
-func (i *instance) log(k *ecdsa.PrivateKey, url string) map[string]*root.TransparencyLog {
-	der, err := x509.MarshalPKIXPublicKey(k.Public())
+func (i *instance) log(k crypto.PublicKey, url string) map[string]*root.TransparencyLog {
+	der, err := x509.MarshalPKIXPublicKey(k)
 	if err != nil {
 		return nil // cannot be: this key has been written before
 	}
 	id := sha256.Sum256(der)
 	return map[string]*root.TransparencyLog{hex.EncodeToString(id[:]): {
 		BaseURL: url, ID: id[:], ValidityPeriodStart: i.from,
-		HashFunc: crypto.SHA256, PublicKey: k.Public(), SignatureHashFunc: crypto.SHA256,
+		HashFunc: crypto.SHA256, PublicKey: k, SignatureHashFunc: crypto.SHA256,
 	}}
 }
 
