@@ -27,6 +27,7 @@ const noFloor = 0
 var floors = map[string]int{
 	"agent/client":   1,
 	"agent/config":   1,
+	"agent/distro":   1,
 	"agent/durable":  1,
 	"agent/mirror":   1,
 	"agent/schedule": 1,
