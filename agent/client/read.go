@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -182,6 +183,22 @@ func executable(f *file) bool {
 		return true
 	}
 	return string(b[:2]) == "MZ"
+}
+
+// budget bounds what a parser may read in all, whatever the headers of a hostile
+// file send it after.
+type budget struct {
+	r    io.ReaderAt
+	left int64
+}
+
+var errBudget = errors.New("reads more than a program file holds")
+
+func (b *budget) ReadAt(p []byte, off int64) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, errBudget
+	}
+	return b.r.ReadAt(p, off)
 }
 
 // addLibraries records the TUF libraries among main module and dependencies. A
