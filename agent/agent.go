@@ -24,6 +24,7 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/distro"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/publish"
 	"github.com/tufkeeper/tufkeeper/agent/status"
@@ -80,6 +81,7 @@ type Agent struct {
 	mirrors   map[string]result // the last result of each keeper
 	publisher *publish.Publisher
 	scans     *client.ScanCache
+	distro    *distro.Distro // nil when it cannot be opened
 	watcher   *watch.Watcher // nil when nothing is watched (Once)
 
 	clients   []health.ClientFacts
@@ -101,7 +103,7 @@ func New(o Options) (*Agent, error) {
 	if o.Notify == nil {
 		o.Notify = func(string) {}
 	}
-	a := &Agent{o: o, log: o.Log, started: time.Now(), scans: client.NewScanCache()}
+	a := &Agent{o: o, log: o.Log, started: time.Now(), scans: client.NewScanCache(), distro: distribution()}
 	model, err := client.LoadModel("")
 	if err != nil {
 		return nil, err

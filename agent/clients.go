@@ -49,6 +49,8 @@ func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOp
 // was named and is no client is an error.
 func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *client.Model, o ClientsOptions) (health.Facts, error) {
 	f := health.Facts{At: time.Now()}
+	here := distribution()
+	f.Host, f.Unseen = checkup.Host(ctx, here, homes(env))
 	for _, spec := range o.Assume {
 		c, err := model.Assume(spec)
 		if err != nil {
@@ -63,10 +65,12 @@ func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *
 	if len(o.Files) > 0 {
 		find = client.FindOptions{Files: o.Files, Model: model, MaxFileSize: find.MaxFileSize}
 	}
-	f.Clients, f.Unseen = checkup.Clients(ctx, find, homes(env))
-	if len(o.Files) > 0 && len(f.Unseen) > 0 {
-		return f, errors.New(f.Unseen[0])
+	var unseen []string
+	f.Clients, unseen = checkup.Clients(ctx, find, homes(env))
+	if len(o.Files) > 0 && len(unseen) > 0 {
+		return f, errors.New(unseen[0])
 	}
+	f.Unseen = append(append(f.Unseen, unseen...), checkup.Packages(ctx, here, f.Clients)...)
 	return f, nil
 }
 

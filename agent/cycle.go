@@ -66,10 +66,14 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 	}
 	if a.clientsAt.IsZero() || now.Sub(a.clientsAt) >= a.cfg.Clients.Scan {
 		a.clients, a.unseen = checkup.Clients(ctx, findOptions(a.cfg, a.scans, a.model), homes(a.o.Env))
+		a.unseen = append(a.unseen, checkup.Packages(ctx, a.distro, a.clients)...)
 		a.clientsAt = now
 	}
 	f.Clients = a.clients
 	f.Unseen = append(f.Unseen, a.unseen...)
+	var unseen []string
+	f.Host, unseen = checkup.Host(ctx, a.distro, homes(a.o.Env))
+	f.Unseen = append(f.Unseen, unseen...)
 	return f
 }
 

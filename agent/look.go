@@ -57,6 +57,10 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 	f.Unseen = append(f.Unseen, unseen...)
 	f.Clients, unseen = checkup.Clients(ctx, findOptions(cfg, nil, model), homes(env))
 	f.Unseen = append(f.Unseen, unseen...)
+	here := distribution()
+	f.Unseen = append(f.Unseen, checkup.Packages(ctx, here, f.Clients)...)
+	f.Host, unseen = checkup.Host(ctx, here, homes(env))
+	f.Unseen = append(f.Unseen, unseen...)
 	judged := judgeClients(model, f)
 	problems := health.Problems(now, health.Judge(f, limits(cfg), judged))
 	return status.Build(f, judged, problems, about), nil

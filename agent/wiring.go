@@ -14,6 +14,7 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/checkup"
 	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/distro"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
@@ -58,6 +59,16 @@ func findOptions(cfg config.Config, scans *client.ScanCache, model *client.Model
 		o.Exclude = append(o.Exclude, literal(exe))
 	}
 	return o
+}
+
+// distribution is this host's; nil when it cannot be opened, and then no file is
+// known to be owned by a package.
+func distribution() *distro.Distro {
+	d, err := distro.Open("/")
+	if err != nil {
+		return nil // there is no root directory: what else is wrong is told elsewhere
+	}
+	return d
 }
 
 // literal is the pattern that matches this path alone.

@@ -96,9 +96,7 @@ func (d *Distro) Owners(ctx context.Context, paths []string) (map[string]Package
 	lasting := true
 	if len(ask) > 0 {
 		answers, failed := d.h.lookUp(ctx, databases, ask)
-		after := d.h.databases()
-		if d.h.stamp(after) != stamp { // somebody installed something meanwhile
-			stamp = d.h.stamp(after)
+		if after := d.h.databases(); d.h.stamp(after) != stamp { // somebody installed something meanwhile
 			answers, failed = d.h.lookUp(ctx, after, ask)
 		}
 		errs = append(errs, failed...)

@@ -151,30 +151,28 @@ func eachLine(ctx context.Context, from io.Reader, each func(line []byte) bool) 
 	limited := &io.LimitedReader{R: from, N: maxFile}
 	r := bufio.NewReaderSize(limited, maxLine)
 	long := false
-	for n := 0; ; n++ {
-		if n%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for n := 0; n%4096 != 0 || ctx.Err() == nil; n++ {
 		line, err := r.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
 			long = true
 			continue
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		case errors.Is(err, io.EOF) && limited.N == 0:
+			return fmt.Errorf("longer than %d bytes", int64(maxFile))
+		case errors.Is(err, io.EOF):
+			if !long && len(line) > 0 {
+				each(line)
+			}
+			return nil
+		case err != nil:
 			return err
 		}
-		last := err != nil
-		if last && limited.N == 0 {
-			return fmt.Errorf("longer than %d bytes", int64(maxFile))
-		}
-		if !last {
-			line = line[:len(line)-1]
-		}
-		if !long && (len(line) > 0 || !last) && !each(line) || last {
+		if !long && !each(line[:len(line)-1]) {
 			return nil
 		}
 		long = false
 	}
+	return ctx.Err()
 }
 
 // list names the entries of a directory, at most maxEntries times few of them.

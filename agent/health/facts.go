@@ -14,6 +14,7 @@ import (
 // fills it; this package judges it. A zero time means "not known".
 type Facts struct {
 	At      time.Time
+	Host    HostFacts
 	Clock   ClockFacts
 	Mirrors []MirrorFacts
 	Caches  []CacheFacts
@@ -30,6 +31,18 @@ type Facts struct {
 	StateError string
 	// AlertError is why alerts wait for a sink that did not take them; "" when none wait.
 	AlertError string
+}
+
+// HostFacts is what advice needs to know of this host.
+type HostFacts struct {
+	ID      string   // of os-release: "alpine"; "" when it is not known
+	Like    []string // the distributions it is made from, nearest first
+	Release string   // VERSION_ID of os-release: "3.23.0"; "" for a rolling one
+	Name    string   // for people: "Alpine Linux v3.23"
+	Manager string   // "dpkg", "apk", "rpm" or "pacman"; "" when none is known
+	Arch    string   // of programs, as Go names it: "amd64"
+	// Homes are the directories below which a file is its owner's affair.
+	Homes []string
 }
 
 // ClockFacts compares this host's clock with what is known of time.
