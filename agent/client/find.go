@@ -30,6 +30,9 @@ type FindOptions struct {
 	Files []string // given by name: what is wrong with one is an error
 	Dirs  []string // directories of programs, such as those on PATH; not below them
 	Globs []string // patterns of files or directories, with ** (doublestar)
+	// Packages are patterns of directories that hold packages of other languages:
+	// site-packages, node_modules, RubyGems' specifications, directories of jars.
+	Packages []string
 	// Exclude are patterns of paths that are left alone. Files are never excluded.
 	Exclude     []string
 	MaxFileSize int64 // 0: DefaultMaxFileSize
@@ -50,6 +53,9 @@ func Find(ctx context.Context, o FindOptions) ([]Client, []error) {
 	}
 	for _, pattern := range o.Globs {
 		s.glob(ctx, pattern)
+	}
+	for _, pattern := range o.Packages {
+		s.packageDirs(ctx, pattern)
 	}
 	s.flush(ctx)
 	s.cut()

@@ -44,6 +44,10 @@ type search struct {
 	errs    []error
 	errsCut int
 	dropped bool
+
+	packagesSeen    map[string]bool // metadata files of packages
+	packageDirsSeen int
+	packagesDropped bool
 }
 
 // candidate is a file that may be a client.
@@ -63,6 +67,7 @@ func newSearch(o FindOptions) *search {
 	return &search{
 		o: o, seen: map[FileID]bool{}, dirs: map[string]bool{}, clients: []Client{},
 		listed: map[uint32]int{}, more: map[uint32]int{}, owned: map[uint32]int{},
+		packagesSeen: map[string]bool{},
 	}
 }
 
