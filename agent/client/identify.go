@@ -90,19 +90,23 @@ func (c *Client) identify(m *Model, build *debug.BuildInfo, found findings, symb
 // pseudoVersion is the version of a build from a commit that is no release.
 var pseudoVersion = regexp.MustCompile(`[.-][0-9]{14}-[0-9a-f]{12}(?:\+|$)`)
 
-// name returns what a client is called: by its main module and the package that
-// was built, or by that package alone where a distribution builds without
-// modules. One without a name goes by its module path.
+// majorVersion is the part of a module path that names its major version.
+var majorVersion = regexp.MustCompile(`/v[0-9]{1,4}(/|$)`)
+
+// name returns what a client is called: by its main module, of whatever major
+// version, and the package that was built, or by that package alone where a
+// distribution builds without modules. One without a name goes by its module path.
 func (m *Model) name(build *debug.BuildInfo) string {
+	module, pkg := majorVersion.ReplaceAllString(build.Main.Path, "$1"), majorVersion.ReplaceAllString(build.Path, "$1")
+	best, command := "", ""
 	for _, k := range m.Clients {
-		pkg := path.Join(k.Module, k.Command)
-		switch {
-		case build.Main.Path == "" && (build.Path == pkg || k.Command == "" && strings.HasPrefix(build.Path, k.Module+"/cmd/")),
-			build.Main.Path == k.Module && (k.Command == "" || build.Path == pkg):
-			return k.Name
+		known := majorVersion.ReplaceAllString(k.Module, "$1")
+		in := module == known || build.Main.Path == "" && (pkg == known || strings.HasPrefix(pkg, known+"/"))
+		if in && (best == "" || command == "") && (k.Command == "" || pkg == path.Join(known, k.Command)) {
+			best, command = k.Name, k.Command
 		}
 	}
-	return cmp.Or(build.Main.Path, build.Path, unnamed)
+	return cmp.Or(best, build.Main.Path, build.Path, unnamed)
 }
 
 // ldflagsX is one -X flag, which sets a variable to a text.
