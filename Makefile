@@ -1,6 +1,7 @@
 # make demo   see it work: a loopback mirror, a cache, an old client (about a minute)
 # make test   everything that needs no root and no long build (a few minutes)
 # make check  what CI asks of every commit: format, vet, lint, test
+# make bench  what a look at a host with 3,000 executables costs
 # make e2e    the incident, replayed with real cosign binaries (long builds, once)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -29,8 +30,8 @@ test: ## every test that needs no root and no long build, with the race detector
 check: fmt-check vet lint test ## what CI asks of every commit
 
 .PHONY: vet
-vet: ## go vet, the end-to-end tests included
-	go vet -tags e2e ./...
+vet: ## go vet, the end-to-end tests and the benchmark included
+	go vet -tags e2e,bench ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## the linters of .golangci.yml
@@ -44,6 +45,10 @@ fmt: ## format the Go code
 fmt-check:
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: bench
+bench: ## a look at 3,000 executables, held against its limits (2 GB of disk; a slow machine: TUFKEEPER_BENCH_FACTOR=3)
+	go test -tags bench -count=1 -timeout 15m -v -run '^TestCost$$' ./agent/client
 
 .PHONY: fuzz
 fuzz: ## every fuzz test in turn, FUZZTIME each

@@ -53,7 +53,6 @@ type rootFinder struct {
 }
 
 var (
-	rootType  = regexp.MustCompile(`^"_type"[ \t\r\n]{0,32}:[ \t\r\n]{0,32}"root"`)
 	typeKey   = []byte(`"_type"`)
 	rootKey   = []byte(`"sign`)
 	rootStart = regexp.MustCompile(`^\{[ \t\r\n]{0,64}"(?:signed|signatures)"[ \t\r\n]{0,32}:`)
@@ -66,7 +65,7 @@ func (r *rootFinder) scan(chunk []byte, at int64) {
 			return
 		}
 		i += j
-		if at+int64(i) < r.done || !rootType.Match(chunk[i:]) {
+		if at+int64(i) < r.done || !isRootType(chunk[i+len(typeKey):]) {
 			continue
 		}
 		if r.tries++; r.tries > maxRootTries || len(r.found) == maxRoots {
@@ -75,6 +74,20 @@ func (r *rootFinder) scan(chunk []byte, at int64) {
 		}
 		r.try(at + int64(i))
 	}
+}
+
+// isRootType says whether the value of a key is "root".
+func isRootType(text []byte) bool {
+	text, ok := bytes.CutPrefix(jsonSpace(text), []byte(":"))
+	return ok && bytes.HasPrefix(jsonSpace(text), []byte(`"root"`))
+}
+
+// jsonSpace skips a little of white space.
+func jsonSpace(text []byte) []byte {
+	for n := 0; n < 32 && len(text) > 0 && (text[0] == ' ' || text[0] == '\n' || text[0] == '\t' || text[0] == '\r'); n++ {
+		text = text[1:]
+	}
+	return text
 }
 
 // try looks for the document around an offset: the nearest beginning before it
