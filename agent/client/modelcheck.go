@@ -28,7 +28,7 @@ func (m *Model) check() error {
 		return fmt.Errorf("known_as_of: %w", err)
 	}
 	for _, step := range []func(time.Time) error{
-		m.checkLibraries, m.checkCapabilities, m.checkRules, m.checkClients, m.checkRoots, m.checkEmbedded, m.checkReleases, m.checkAdvisories,
+		m.checkLibraries, m.checkCapabilities, m.checkRules, m.checkClients, m.checkRoots, m.checkEmbedded, m.checkReleases, m.checkAdvisories, m.checkDistributions,
 	} {
 		if err := step(asOf); err != nil {
 			return err
