@@ -12,7 +12,7 @@ import (
 )
 
 // Assume describes a client that is not installed: a release ("cosign@v2.0.1",
-// "cosign@2.0.1-r6") or library versions given outright
+// "cosign@2.0.1-r6", "ko@0.19.1") or library versions given outright
 // ("go-tuf=v0.5.2,sigstore=v1.6.1"). Its Path is empty. A release that is not in
 // the table is described like the newest known one before it, of the same major
 // version, and its Notes say so; nothing is claimed of any other.
@@ -32,12 +32,11 @@ func (m *Model) assumeRelease(name, version string) (Client, error) {
 		return Client{}, fmt.Errorf("assuming %s: %w", name, err)
 	}
 	c := Client{Ecosystem: Go, Name: name, Version: version, VersionSource: "assumed", Libraries: map[string]string{}, EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}}
-	if name != cosign {
-		c.Notes = append(c.Notes, "the libraries of "+name+" releases are not known: give them outright (go-tuf/v2=VERSION,sigstore-go=VERSION)")
-		return c, nil
-	}
-	r, exact := m.nearest(v)
+	r, exact := m.nearest(name, v)
 	switch {
+	case r == nil && name != cosign:
+		c.Notes = append(c.Notes, "the libraries of this release of "+name+" are not known: give them outright (go-tuf/v2=VERSION,sigstore-go=VERSION)")
+		return c, nil
 	case r == nil:
 		c.Notes = append(c.Notes, fmt.Sprintf("no cosign release of major version %d is known", v.Major()))
 		return c, nil
@@ -48,15 +47,20 @@ func (m *Model) assumeRelease(name, version string) (Client, error) {
 	return c, nil
 }
 
-// nearest returns the release with that version, or else the newest known one
-// before it of the same major version.
-func (m *Model) nearest(v *semver.Version) (r *Release, exact bool) {
-	if i, ok := m.byVersion[v.String()]; ok {
-		return &m.Releases[i], true
+// nearest returns the release of a client with that version, or else the newest
+// known one before it of the same major version.
+func (m *Model) nearest(name string, v *semver.Version) (r *Release, exact bool) {
+	releases, order := m.Releases, m.releaseOrder
+	if name != cosign {
+		releases, order = m.OtherReleases, m.otherOrder
 	}
-	for i, known := range m.releaseOrder {
-		if known.Major() == v.Major() && known.LessThan(v) {
-			r = &m.Releases[i]
+	for i, known := range order {
+		switch {
+		case name != cosign && releases[i].Of != name:
+		case known.Equal(v):
+			return &releases[i], true
+		case known.Major() == v.Major() && known.LessThan(v):
+			r = &releases[i]
 		}
 	}
 	return r, false
@@ -74,8 +78,15 @@ func (m *Model) describe(c *Client, r Release) {
 		return
 	case "cosign":
 		c.Linked = Linked{LegacyTUF: true, CosignTUF: true}
+	case "unknown":
+		c.Notes = append(c.Notes, "its libraries are those of its go.mod: which of them are linked is not known")
+		fallthrough
 	default:
 		c.Linked = m.assumeLinked(c.Libraries)
+	}
+	if len(r.EmbeddedRoots) == 0 {
+		m.assumeRoots(c)
+		return
 	}
 	versions := []int64{}
 	for _, v := range r.EmbeddedRoots {
@@ -122,6 +133,9 @@ func (m *Model) assumeLibraries(spec string) (Client, error) {
 // assumeRoots adds the roots that these versions of the libraries carry.
 func (m *Model) assumeRoots(c *Client) {
 	for _, library := range []string{Sigstore, SigstoreGo} {
+		if !c.Linked.needs(library) {
+			continue
+		}
 		if known, ok := m.libraryRoot(library, c.Libraries[library]); ok {
 			c.EmbeddedRoots = append(c.EmbeddedRoots, EmbeddedRoot{Version: known.Version, Expires: known.Expires, SHA256: known.SHA256})
 		}

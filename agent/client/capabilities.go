@@ -21,12 +21,15 @@ const (
 	SHA256Only         = "sha256_only"
 	Ed25519Log         = "ed25519_log_in_trusted_root"
 	TrustedRootDefault = "trusted_root_default"
+	KeyExtraFields     = "key_extra_fields"
+	Forbidden          = "http403_ends_root_chain"
 )
 
 // cosign is the name of the client whose releases are in the table.
 const cosign = "cosign"
 
-// Implementation is one of the two TUF clients written in Go.
+// Implementation is one of the two TUF clients written in Go, or the one of
+// another language.
 type Implementation string
 
 // The implementations. A binary may hold both; which of them it uses by default
@@ -76,6 +79,9 @@ func (l Linked) by(name string) (linked, known bool) {
 
 // of returns the implementation that a library belongs to.
 func of(library string) Implementation {
+	if i, ok := ofLanguage(library); ok {
+		return i
+	}
 	if library == GoTUFv2 || library == SigstoreGo {
 		return V2
 	}
@@ -88,9 +94,12 @@ func (m *Model) Capabilities(c Client) Capabilities {
 	for name, text := range c.Libraries {
 		e.versions[name] = e.effective(name, text)
 	}
-	out := Capabilities{by: map[Implementation]map[string]Answer{Legacy: {}, V2: {}}}
+	out := Capabilities{by: map[Implementation]map[string]Answer{}}
+	for _, i := range c.implementations() {
+		out.by[i] = map[string]Answer{}
+	}
 	for _, cap := range m.Capability {
-		for _, i := range []Implementation{Legacy, V2} {
+		for _, i := range c.implementations() {
 			out.by[i][cap.ID] = e.answer(i, cap)
 		}
 	}
@@ -115,11 +124,14 @@ func (e *evaluation) effective(name, text string) *semver.Version {
 		return nil
 	}
 	v, err := semver.NewVersion(text)
+	if err != nil && e.c.Ecosystem != Go {
+		v, err = Upstream(text) // Python writes 4.0.0rc1
+	}
 	switch {
 	case err != nil:
 		e.notes = append(e.notes, fmt.Sprintf("%s has no readable version (%q)", name, text))
 		return nil
-	case v.Major() > l.newest.Major():
+	case v.Major() > l.newest.Major() && !l.AnyMajor:
 		e.notes = append(e.notes, fmt.Sprintf("%s %s is of a major version that is not known", name, text))
 		return nil
 	case l.newest.LessThan(v):
@@ -130,10 +142,15 @@ func (e *evaluation) effective(name, text string) *semver.Version {
 }
 
 func (e *evaluation) answer(i Implementation, capability Capability) Answer {
-	if !e.c.Linked.has(i) || slices.Contains(capability.Never, i.library()) {
+	if !e.c.has(i) || slices.Contains(capability.Never, i.library()) {
 		return No
 	}
 	best := No
+	for _, h := range capability.Unknown {
+		if e.condition(i, h) != No {
+			best = Maybe
+		}
+	}
 	for _, h := range capability.Have {
 		switch e.condition(i, h) {
 		case Yes:
@@ -155,6 +172,9 @@ func (l Linked) has(i Implementation) bool {
 
 // library is what the implementation is made of.
 func (i Implementation) library() string {
+	if libraries := i.libraries(); len(libraries) > 0 {
+		return libraries[0]
+	}
 	if i == V2 {
 		return GoTUFv2
 	}
@@ -172,7 +192,7 @@ func (e *evaluation) condition(i Implementation, h Condition) Answer {
 			a = both(a, e.cosign(r))
 		case of(name) != i:
 			return No
-		case !listed && !e.c.Linked.needs(name):
+		case !listed && !e.c.needs(name):
 			return No // it is not in there
 		case v == nil:
 			a = both(a, Maybe)
@@ -238,6 +258,9 @@ func both(a, b Answer) Answer {
 // release uses by default where that is known, else every one that it links.
 // A client that links none returns none.
 func (m *Model) Uses(c Client) []Implementation {
+	if i, ok := c.Ecosystem.implementation(); ok {
+		return []Implementation{i}
+	}
 	legacy, v2 := c.Linked.has(Legacy), c.Linked.has(V2)
 	switch {
 	case legacy && v2:

@@ -40,14 +40,20 @@ type Model struct {
 	Rules         []Rule        `json:"rules"`
 	Clients       []KnownClient `json:"clients"`
 	Roots         []KnownRoot   `json:"roots"`
-	Releases      []Release     `json:"releases"` // of cosign, oldest first
-	Advisories    []Advisory    `json:"advisories"`
+	// Targets are the top-level targets of Sigstore's public instance, oldest first.
+	Targets  []KnownTargets `json:"targets"`
+	Releases []Release      `json:"releases"` // of cosign, oldest first
+	// OtherReleases are those of other clients: by client, and oldest first.
+	OtherReleases []Release  `json:"other_releases"`
+	Advisories    []Advisory `json:"advisories"`
 	// Distributions says which release of a client a distribution's own package has.
 	Distributions []Distribution `json:"distributions"`
 
+	asOf         time.Time
 	byCommit     map[string]int
 	byVersion    map[string]int // normalised version -> index into Releases
 	releaseOrder []*semver.Version
+	otherOrder   []*semver.Version
 }
 
 // Library is a Go module that makes a binary a TUF client.
@@ -58,7 +64,10 @@ type Library struct {
 	// major version count as being able to do what it can; other major versions
 	// are unknown.
 	Newest string `json:"newest"`
-	newest *semver.Version
+	// AnyMajor says that newer major versions count like the newest one, too: the
+	// library promises that what is used of it stays.
+	AnyMajor bool `json:"any_major,omitempty"`
+	newest   *semver.Version
 }
 
 // HexVerifier tells from library versions whether go-tuf's verifier for hex keys
@@ -84,8 +93,11 @@ type Capability struct {
 	// Have are the ways to have it: one of them must hold.
 	Have []Condition `json:"have"`
 	// Never are the libraries that have it in no version.
-	Never    []string `json:"never,omitempty"`
-	Evidence string   `json:"evidence"`
+	Never []string `json:"never,omitempty"`
+	// Unknown are versions of which it is not known whether they have it.
+	Unknown  []Condition `json:"unknown,omitempty"`
+	Evidence string      `json:"evidence"`
+	Source   string      `json:"source,omitempty"` // where it is written, or how it was measured
 }
 
 // Condition holds when all its parts hold.
@@ -93,6 +105,9 @@ type Condition struct {
 	Versions  map[string]versionRange `json:"versions"`
 	Linked    []string                `json:"linked,omitempty"`
 	NotLinked []string                `json:"not_linked,omitempty"`
+	// Evidence and Source are those of this one, where it differs from the capability's.
+	Evidence string `json:"evidence,omitempty"`
+	Source   string `json:"source,omitempty"`
 }
 
 // Rule is one way in which a client and a repository do not fit together.
@@ -105,6 +120,7 @@ type Rule struct {
 	Symptom    string `json:"symptom"`               // the stable part of the client's error
 	Remedy     string `json:"remedy"`
 	Status     string `json:"status"` // "measured" or "documented"
+	Source     string `json:"source,omitempty"`
 }
 
 // KnownClient names the clients built from a main module.
@@ -124,12 +140,28 @@ type KnownRoot struct {
 	Scheme    string    `json:"scheme"`
 	Encoding  string    `json:"encoding"`
 	Curve     string    `json:"curve"`
+	// KeyFields are the fields of its keys beside those that the specification has.
+	KeyFields []string `json:"key_fields,omitempty"`
 	// OnlineKeysSince is the version whose timestamp and snapshot key ids are still this root's.
-	OnlineKeysSince int64 `json:"online_keys_since"`
+	OnlineKeysSince int64  `json:"online_keys_since"`
+	Evidence        string `json:"evidence"`
 }
 
-// Release is one release of cosign.
+// KnownTargets is one version of the top-level targets of Sigstore's public instance.
+type KnownTargets struct {
+	Version   int64    `json:"version"`
+	Published string   `json:"published"`
+	Root      int64    `json:"root"`   // the newest root when it was published
+	Hashes    []string `json:"hashes"` // that every target file has: "sha256", "sha512"
+	// LogKeyTypes are those of the logs in trusted_root.json; none where there is no such file.
+	LogKeyTypes    []string `json:"log_key_types,omitempty"`
+	SigningConfigs []string `json:"signing_configs,omitempty"`
+	Evidence       string   `json:"evidence"`
+}
+
+// Release is one release of a client.
 type Release struct {
+	Of         string            `json:"of,omitempty"` // the client's name; "" is cosign
 	Version    string            `json:"version"`
 	Date       string            `json:"date"`
 	Commit     string            `json:"commit,omitempty"` // "" where it is not known
@@ -139,8 +171,12 @@ type Release struct {
 	// implementation; an absent one is not known or not there.
 	EmbeddedRoots map[Implementation]int64 `json:"embedded_roots,omitempty"`
 	// Client is the code that initialize and verify use by default: "none",
-	// "cosign" (its own), "sigstore" or "sigstore-go".
+	// "cosign" (its own), "sigstore" or "sigstore-go"; "unknown" where only the
+	// libraries are known, and not which of them are linked.
 	Client string `json:"client"`
+	// Mirror is where it fetches from by default, "" where that is not known.
+	Mirror   string `json:"mirror,omitempty"`
+	Evidence string `json:"evidence"`
 }
 
 // Advisory is a known vulnerability of a client or of a library in it.
@@ -150,8 +186,13 @@ type Advisory struct {
 	Of       string         `json:"of"` // a library's or a client's name
 	Affected []versionRange `json:"affected"`
 	Fixed    []string       `json:"fixed"`
-	Summary  string         `json:"summary"`
-	Evidence string         `json:"evidence"`
+	// Severity is "low", "moderate", "high", "critical", or "unknown" where none is documented.
+	Severity string `json:"severity"`
+	Summary  string `json:"summary"`
+	// KnownAsOf is the day up to which its source was read.
+	KnownAsOf string `json:"known_as_of"`
+	Evidence  string `json:"evidence"`
+	Source    string `json:"source,omitempty"`
 }
 
 // Distribution is a client's package in one release of a distribution.
@@ -167,42 +208,44 @@ type Distribution struct {
 	Evidence  string `json:"evidence"`
 }
 
-// LoadModel returns the table in the file at path, or for "" the one compiled
-// into this build.
-func LoadModel(path string) (*Model, error) {
-	if path != "" {
-		return nil, fmt.Errorf("reading compatibility table %q: not yet", path)
-	}
-	return ParseModel(embeddedModel)
-}
-
 // ParseModel reads a compatibility table. One that is malformed, of another
 // schema or contradicts itself is refused: a wrong table would call an outdated
 // client fine.
 func ParseModel(data []byte) (*Model, error) {
+	m, err := parseModel(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading compatibility table: %w", err)
+	}
+	return m, nil
+}
+
+func parseModel(data []byte) (*Model, error) {
 	if len(data) > maxModel {
-		return nil, fmt.Errorf("reading compatibility table: larger than %d bytes", maxModel)
+		return nil, fmt.Errorf("larger than %d bytes", maxModel)
 	}
 	var schema struct {
 		Schema int `json:"schema"`
 	}
 	if err := json.Unmarshal(data, &schema); err != nil {
-		return nil, fmt.Errorf("reading compatibility table: %w", err)
+		return nil, err
 	}
 	if schema.Schema != ModelSchema {
-		return nil, fmt.Errorf("reading compatibility table: schema %d, this build reads schema %d", schema.Schema, ModelSchema)
+		return nil, fmt.Errorf("schema %d, this build reads schema %d", schema.Schema, ModelSchema)
+	}
+	if err := sayOnce(data); err != nil {
+		return nil, err
 	}
 	m := &Model{}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(m); err != nil {
-		return nil, fmt.Errorf("reading compatibility table: %w", err)
+		return nil, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("reading compatibility table: something follows it")
+		return nil, errors.New("something follows it")
 	}
 	if err := m.check(); err != nil {
-		return nil, fmt.Errorf("reading compatibility table: %w", err)
+		return nil, err
 	}
 	return m, nil
 }

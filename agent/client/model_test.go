@@ -79,6 +79,49 @@ func TestModelRefusesWhatContradictsItself(t *testing.T) {
 		}},
 		{"an advisory fixed in a version it affects", "is fixed and affected", func(o object) { at(o, "advisories", 0)["fixed"] = []any{"v1.5.1"} }},
 		{"an advisory about nobody", "neither a library nor a client", func(o object) { at(o, "advisories", 0)["of"] = "nobody" }},
+		{"a release listed twice", `release "v1.2.0" is listed twice`, func(o object) { at(o, "releases", 4)["version"] = "v1.2.0" }},
+		{"a release of an earlier day than the one before it", `is older than`, func(o object) {
+			at(o, "releases", releaseIndex(o, "v2.6.3"))["date"] = "2025-01-01"
+		}},
+		{"a release of cosign that nothing is known of", "not one of cosign", func(o object) { at(o, "releases", 9)["client"] = "unknown" }},
+		{"a release without evidence", "neither measured nor documented", func(o object) { at(o, "releases", 9)["evidence"] = "" }},
+		{"a release of another client listed twice", "listed twice", func(o object) {
+			at(o, "other_releases", 1)["version"] = at(o, "other_releases", 0)["version"]
+		}},
+		{"releases of another client in two places", "in two places", func(o object) {
+			l := o["other_releases"].([]any)
+			o["other_releases"] = append(l, l[0])
+		}},
+		{"a release of cosign among the others", "listed by themselves", func(o object) { at(o, "other_releases", 0)["of"] = "cosign" }},
+		{"a release of another client's module", "is not that of", func(o object) { at(o, "other_releases", 0)["main_module"] = "example.com/x" }},
+		{"a library that never has it, while one built on it does", "both has it and never has it", func(o object) {
+			at(o, "capabilities", capabilityIndex(o, "sha256_only"))["never"] = []any{"go-tuf"}
+			at(o, "capabilities", capabilityIndex(o, "sha256_only"))["have"] = []any{object{"versions": object{"sigstore": ">=v1.7.2"}}}
+		}},
+		{"a capability since a version that nobody has seen", "begins after", func(o object) {
+			at(at(o, "capabilities", 0), "have", 0)["versions"] = object{"go-tuf": ">=v0.8.0"}
+		}},
+		{"a root embedded since a version that nobody has seen", "begins after", func(o object) { at(o, "embedded_roots", 8)["versions"] = ">=v9.0.0" }},
+		{"a root that expired before it was published", "expired before", func(o object) { at(o, "roots", 3)["expires"] = "2022-07-01T00:00:00Z" }},
+		{"roots whose days go backwards", "before the one before it", func(o object) { at(o, "roots", 3)["published"] = "2022-01-01" }},
+		{"a root of tomorrow", "after the day the table is known as of", func(o object) { at(o, "roots", 14)["published"] = "2030-01-01" }},
+		{"a root left out", "root 5 follows root 3", func(o object) {
+			l := o["roots"].([]any)
+			o["roots"] = append(append([]any{}, l[:3]...), l[4:]...)
+		}},
+		{"two roots of the same bytes", "have one sha256", func(o object) { at(o, "roots", 3)["sha256"] = at(o, "roots", 2)["sha256"] }},
+		{"targets under a root that is not listed", "root 99 is not listed", func(o object) { at(o, "targets", 13)["root"] = 99 }},
+		{"targets listed twice", "do not come after", func(o object) { at(o, "targets", 3)["version"] = 3 }},
+		{"targets published before their root", "before root 15", func(o object) { at(o, "targets", 13)["published"] = "2026-05-01" }},
+		{"targets of no hash", "name no hash", func(o object) { at(o, "targets", 3)["hashes"] = []any{} }},
+		{"an advisory twice", "listed twice", func(o object) { at(o, "advisories", 1)["id"] = at(o, "advisories", 0)["id"] }},
+		{"one CVE for two advisories", "listed twice", func(o object) { at(o, "advisories", 1)["cve"] = at(o, "advisories", 0)["cve"] }},
+		{"an advisory fixed in another version than the one up to which it affects", "nothing is fixed in v1.5.2", func(o object) { at(o, "advisories", 0)["fixed"] = []any{"v1.5.3"} }},
+		{"an advisory that affects a version twice", "affected twice", func(o object) {
+			at(o, "advisories", 0)["affected"] = []any{"<v1.5.2", ">=v1.0.0 <v1.5.2"}
+		}},
+		{"a severity nobody knows", `severity "bad"`, func(o object) { at(o, "advisories", 0)["severity"] = "bad" }},
+		{"an advisory known of tomorrow", "known_as_of", func(o object) { at(o, "advisories", 0)["known_as_of"] = "2030-01-01" }},
 		{"a client twice", "listed twice", func(o object) { at(o, "clients", 1)["module"] = at(o, "clients", 0)["module"] }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -109,6 +152,9 @@ func TestModelRefusesWhatContradictsItself(t *testing.T) {
 		"an empty one":        []byte("{}"),
 		"nothing but schema":  []byte(`{"schema":1}`),
 		"a schema like words": []byte(`{"schema":"1"}`),
+		"a member said twice": bytes.Replace(modelFile(t), []byte(`"severity": "high"`), []byte(`"severity": "low", "severity": "high"`), 1),
+		"said twice, shouted": bytes.Replace(modelFile(t), []byte(`"severity": "high"`), []byte(`"SEVERITY": "low", "severity": "high"`), 1),
+		"nested without end":  append([]byte(`{"schema":1,"about":`), bytes.Repeat([]byte("["), 1000)...),
 	} {
 		if m, err := client.ParseModel(data); m != nil || err == nil {
 			t.Errorf("%s: accepted", name)
@@ -116,9 +162,15 @@ func TestModelRefusesWhatContradictsItself(t *testing.T) {
 	}
 }
 
+func capabilityIndex(o map[string]any, id string) int { return index(o, "capabilities", "id", id) }
+
 func releaseIndex(o map[string]any, version string) int {
-	for i, r := range o["releases"].([]any) {
-		if r.(map[string]any)["version"] == version {
+	return index(o, "releases", "version", version)
+}
+
+func index(o map[string]any, list, key, want string) int {
+	for i, r := range o[list].([]any) {
+		if r.(map[string]any)[key] == want {
 			return i
 		}
 	}
@@ -165,9 +217,17 @@ func TestAssume(t *testing.T) {
 		{"cosign@v3.1.3", "go-tuf=v0.7.0 go-tuf/v2=v2.4.2 sigstore=v1.10.8 sigstore-go=v1.2.2", "12 14", "v2", ""},
 		{"cosign@v1.0.0", "go-tuf=v0.0.0-20210630170422-22a94818d17b sigstore=v0.0.0-20210722023421-fd3b69438dba", "", "", "no TUF client"},
 		{"cosign@v2.0.9", "go-tuf=v0.5.2 sigstore=v1.6.3", "2", "legacy", "like v2.0.2"},
-		{"cosign@v3.9.9", "go-tuf=v0.7.0 go-tuf/v2=v2.4.2 sigstore=v1.11.1 sigstore-go=v1.3.0", "14", "v2", "like v3.1.4"},
+		{"cosign@v3.9.9", "go-tuf=v0.7.0 go-tuf/v2=v2.4.2 sigstore=v1.11.1 sigstore-go=v1.3.0", "12 14", "v2", "like v3.1.4"},
+		{"cosign@v2.6.5", "go-tuf=v0.7.0 go-tuf/v2=v2.3.0 sigstore=v1.10.3 sigstore-go=v1.1.4", "12 13", "v2", ""},
+		{"ko@0.19.1", "go-tuf=v0.7.0 go-tuf/v2=v2.4.2 sigstore=v1.10.8 sigstore-go=v1.2.0", "12 14", "legacy v2", "which of them are linked"},
+		{"ko@0.15.0-r3", "go-tuf=v0.5.2 sigstore=v1.7.1", "2", "legacy", "which of them are linked"},
+		{"buildx@v0.36.1", "go-tuf/v2=v2.4.2 sigstore=v1.10.8 sigstore-go=v1.2.2", "14", "v2", ""},
+		{"kyverno@1.19.9", "go-tuf=v0.7.0 go-tuf/v2=v2.4.2 sigstore=v1.10.9 sigstore-go=v1.3.0", "12 14", "legacy v2", "like v1.19.1"},
+		{"ko@1.0.0", "", "", "", "not known"},
+		{"rekor-cli@v1.5.5", "go-tuf=v0.7.0 sigstore=v1.11.1", "", "", "no TUF client"},
 		{"cosign@v4.0.0", "", "", "", "major version 4"},
 		{"gitsign@v0.13.0", "", "", "", "not known"},
+		{"witness@v0.10.0", "", "", "", "not known"},
 		{"go-tuf=v0.5.2,sigstore=v1.6.1", "go-tuf=v0.5.2 sigstore=v1.6.1", "2", "legacy", ""},
 		{"go-tuf=0.5.2", "go-tuf=v0.5.2", "", "legacy", ""},
 		{"go-tuf/v2=v2.4.2, sigstore-go=v1.2.1", "go-tuf/v2=v2.4.2 sigstore-go=v1.2.1", "14", "v2", ""},
@@ -265,7 +325,8 @@ func TestAdvisories(t *testing.T) {
 		"cosign@v3.0.6":    "GHSA-9vcr-p3rj-q5q6 GHSA-wqqc-jjcq-vfxm",
 		"cosign@2.6.4":     "GHSA-wfqv-66vq-46rm GHSA-846p-jg2w-w324 GHSA-fphv-w9fq-2525 GHSA-jqc5-w2xx-5vq4 GHSA-fcv2-xgw5-pqxf GHSA-9vcr-p3rj-q5q6 GHSA-wqqc-jjcq-vfxm",
 		"cosign@1.13.2-r1": "GHSA-88jx-383q-w4qc GHSA-95pr-fxf5-86gv GHSA-whqx-f9j3-ch6m GHSA-wfqv-66vq-46rm GHSA-w6c6-c85g-mmv6 GHSA-fcv2-xgw5-pqxf",
-		"gitsign@v0.15.0":  "GHSA-7rmh-48mx-2vwc",
+		"gitsign@v0.15.0":  "GHSA-9vcr-p3rj-q5q6 GHSA-wqqc-jjcq-vfxm GHSA-7rmh-48mx-2vwc",
+		"gitsign@v0.16.0":  "GHSA-9vcr-p3rj-q5q6 GHSA-wqqc-jjcq-vfxm",
 		"go-tuf=v0.5.2":    "",
 	} {
 		c, err := m.Assume(spec)

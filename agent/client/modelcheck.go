@@ -16,9 +16,10 @@ import (
 var (
 	neededCapabilities = [...]string{
 		PEMKeys, HexKeys, KeyTypeECDSA, KeyTypeECDSAP256, Ed25519Keys, P384, RSAPSS,
-		SHA256Only, Ed25519Log, TrustedRootDefault,
+		SHA256Only, Ed25519Log, TrustedRootDefault, KeyExtraFields,
+		SkipsKeys, PythonCrypto,
 	}
-	neededRules = [...]string{"R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R12", "R17", "R18", "R19", "key-type", "unknown"}
+	neededRules = [...]string{"R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R12", "R17", "R18", "R19", "R20", "key-type", "python-crypto", "unknown"}
 )
 
 // check holds the table against itself and fills its indexes.
@@ -27,8 +28,9 @@ func (m *Model) check() error {
 	if err != nil {
 		return fmt.Errorf("known_as_of: %w", err)
 	}
+	m.asOf = asOf
 	for _, step := range []func(time.Time) error{
-		m.checkLibraries, m.checkCapabilities, m.checkRules, m.checkClients, m.checkRoots, m.checkEmbedded, m.checkReleases, m.checkAdvisories, m.checkDistributions,
+		m.checkLibraries, m.checkCapabilities, m.checkRules, m.checkClients, m.checkRoots, m.checkTargets, m.checkEmbedded, m.checkReleases, m.checkOthers, m.checkAdvisories, m.checkDistributions,
 	} {
 		if err := step(asOf); err != nil {
 			return err
@@ -53,7 +55,10 @@ func evidence(text string) error {
 }
 
 func (m *Model) checkLibraries(time.Time) error {
-	for _, name := range []string{GoTUF, GoTUFv2, Sigstore, SigstoreGo} {
+	for _, name := range []string{
+		GoTUF, GoTUFv2, Sigstore, SigstoreGo,
+		SigstorePython, PythonTUF, SecureSystemsLib, PyCryptography, SigstoreJS, TUFJS, SigstoreRuby, SigstoreJava,
+	} {
 		if _, ok := m.library(name); !ok {
 			return fmt.Errorf("library %q is missing", name)
 		}
@@ -86,6 +91,9 @@ func (m *Model) checkRanges(where string, ranges map[string]versionRange) error 
 		if _, ok := m.library(name); !ok && name != cosign {
 			return fmt.Errorf("%s: %q is not a known library", where, name)
 		}
+		if err := m.checkNewest(name, r); err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
 	}
 	return nil
 }
@@ -113,7 +121,16 @@ func (m *Model) checkCapabilities(time.Time) error {
 }
 
 func (m *Model) checkConditions(c Capability) error {
+	below := map[string]string{Sigstore: GoTUF, SigstoreGo: GoTUFv2}
+	if err := m.checkUnknown(c); err != nil {
+		return err
+	}
 	for i, h := range c.Have {
+		if h.Evidence != "" {
+			if err := evidence(h.Evidence); err != nil {
+				return err
+			}
+		}
 		if len(h.Versions) == 0 {
 			return errors.New("a condition names no version")
 		}
@@ -131,7 +148,8 @@ func (m *Model) checkConditions(c Capability) error {
 			}
 		}
 		for name := range h.Versions {
-			if slices.Contains(c.Never, name) {
+			// What is built on a library has what it has: never is said of the lowest one.
+			if slices.Contains(c.Never, name) || below[name] != "" && slices.Contains(c.Never, below[name]) {
 				return fmt.Errorf("%q both has it and never has it", name)
 			}
 		}
@@ -146,6 +164,27 @@ func (m *Model) checkConditions(c Capability) error {
 	for _, name := range c.Never {
 		if _, ok := m.library(name); !ok {
 			return fmt.Errorf("never: %q is not a known library", name)
+		}
+	}
+	return nil
+}
+
+// checkUnknown refuses versions that are both known and not known to have it.
+func (m *Model) checkUnknown(c Capability) error {
+	for _, u := range c.Unknown {
+		if len(u.Versions) == 0 || len(u.Linked)+len(u.NotLinked) > 0 {
+			return errors.New("what is unknown is told by versions alone")
+		}
+		if err := m.checkRanges("unknown", u.Versions); err != nil {
+			return err
+		}
+		for name := range u.Versions {
+			if slices.Contains(c.Never, name) {
+				return fmt.Errorf("%q is not known to have it and never has it", name)
+			}
+		}
+		if slices.ContainsFunc(c.Have, func(h Condition) bool { return sameDomain(u, h) }) {
+			return errors.New("the same versions have it and are not known to")
 		}
 	}
 	return nil
@@ -201,7 +240,7 @@ func (m *Model) checkClients(time.Time) error {
 	return nil
 }
 
-func (m *Model) checkRoots(time.Time) error {
+func (m *Model) checkRoots(asOf time.Time) error {
 	for i, r := range m.Roots {
 		if sum, err := hex.DecodeString(r.SHA256); err != nil || len(sum) != 32 {
 			return fmt.Errorf("root %d: sha256 %q is not one", r.Version, r.SHA256)
@@ -214,6 +253,12 @@ func (m *Model) checkRoots(time.Time) error {
 		}
 		if r.KeyType == "" || r.Encoding == "" || r.Expires.IsZero() {
 			return fmt.Errorf("root %d is incomplete", r.Version)
+		}
+		if err := m.checkRootDates(i, asOf); err != nil {
+			return err
+		}
+		if err := evidence(r.Evidence); err != nil {
+			return fmt.Errorf("root %d: %w", r.Version, err)
 		}
 	}
 	return nil
@@ -230,6 +275,9 @@ func (m *Model) checkEmbedded(time.Time) error {
 		}
 		if err := evidence(e.Evidence); err != nil {
 			return fmt.Errorf("embedded root %d of %s: %w", e.Root, e.Library, err)
+		}
+		if err := m.checkNewest(e.Library, e.Versions); err != nil {
+			return fmt.Errorf("embedded root %d: %w", e.Root, err)
 		}
 		for _, o := range m.EmbeddedRoots[:i] {
 			if o.Library == e.Library && o.Versions.overlaps(e.Versions) {
@@ -248,8 +296,13 @@ func (m *Model) checkReleases(asOf time.Time) error {
 		if err != nil {
 			return fmt.Errorf("release %q: %w", r.Version, err)
 		}
-		if i > 0 && !m.releaseOrder[i-1].LessThan(v) {
-			return fmt.Errorf("release %q does not come after %q", r.Version, m.Releases[i-1].Version)
+		if i > 0 {
+			if err := checkReleaseOrder(v, r, m.releaseOrder[i-1], m.Releases[i-1]); err != nil {
+				return err
+			}
+		}
+		if r.Of != "" || r.Client == "unknown" {
+			return fmt.Errorf("release %q: not one of cosign", r.Version)
 		}
 		m.releaseOrder[i], m.byVersion[v.String()] = v, i
 		if err := m.checkRelease(r, asOf); err != nil {
@@ -277,8 +330,15 @@ func (m *Model) checkRelease(r Release, asOf time.Time) error {
 	if date.After(asOf) {
 		return fmt.Errorf("of %s, but known as of %s", r.Date, m.KnownAsOf)
 	}
-	if !slices.ContainsFunc(m.Clients, func(c KnownClient) bool { return c.Name == cosign && c.Module == r.MainModule }) {
-		return fmt.Errorf("main module %q is not cosign's", r.MainModule)
+	if err := evidence(r.Evidence); err != nil {
+		return err
+	}
+	of := r.Of
+	if of == "" {
+		of = cosign
+	}
+	if !slices.ContainsFunc(m.Clients, func(c KnownClient) bool { return c.Name == of && c.Module == r.MainModule }) {
+		return fmt.Errorf("main module %q is not that of %s", r.MainModule, of)
 	}
 	for name, version := range r.Libraries {
 		l, ok := m.library(name)
@@ -307,7 +367,7 @@ func (m *Model) checkRelease(r Release, asOf time.Time) error {
 	}
 	var needs string
 	switch r.Client {
-	case "none":
+	case "none", "unknown":
 		return nil
 	case "cosign":
 		needs = GoTUF
@@ -322,7 +382,7 @@ func (m *Model) checkRelease(r Release, asOf time.Time) error {
 	return nil
 }
 
-func (m *Model) checkAdvisories(time.Time) error {
+func (m *Model) checkAdvisories(asOf time.Time) error {
 	seen := map[string]bool{}
 	for _, a := range m.Advisories {
 		if a.ID == "" || seen[a.ID] {
@@ -336,17 +396,12 @@ func (m *Model) checkAdvisories(time.Time) error {
 		if !lib && !slices.ContainsFunc(m.Clients, func(c KnownClient) bool { return c.Name == a.Of }) {
 			return fmt.Errorf("advisory %s: %q is neither a library nor a client", a.ID, a.Of)
 		}
-		if len(a.Affected) == 0 {
-			return fmt.Errorf("advisory %s affects nothing", a.ID)
+		if a.CVE != "" && seen[a.CVE] {
+			return fmt.Errorf("advisory %s: %s is listed twice", a.ID, a.CVE)
 		}
-		for _, f := range a.Fixed {
-			v, err := semver.NewVersion(f)
-			if err != nil {
-				return fmt.Errorf("advisory %s: fixed version %q: %w", a.ID, f, err)
-			}
-			if a.Affects(v) {
-				return fmt.Errorf("advisory %s: %s is fixed and affected", a.ID, f)
-			}
+		seen[a.CVE] = true
+		if err := m.checkAdvisory(a, asOf); err != nil {
+			return fmt.Errorf("advisory %s: %w", a.ID, err)
 		}
 	}
 	return nil

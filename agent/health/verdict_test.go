@@ -241,7 +241,7 @@ func TestWhatIsNotKnownIsNotFine(t *testing.T) {
 		rule string
 	}{
 		{"a release nobody knows", assume(t, "cosign@v9.0.0"), health.Unknown, "unknown"},
-		{"another tool without libraries", assume(t, "gitsign@v0.99.0"), health.Unknown, "unknown"},
+		{"another tool without libraries", client.Client{Name: "gitsign", Version: "v0.99.0", VersionSource: "assumed"}, health.Unknown, "unknown"},
 		{"a build without version information", client.Client{Name: "x", Linked: client.Linked{LegacyTUF: true}}, health.Unknown, "R1"},
 		{"a library of another major version", client.Client{Name: "x", Linked: client.Linked{TUFv2: true}, Libraries: map[string]string{"go-tuf/v2": "v3.0.0"}}, health.Unknown, "R1"},
 		{"no TUF client at all", assume(t, "cosign@v1.0.0"), health.Outdated, "R17"},

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// OlderModelError says that a compatibility table from a file was refused: the
+// one in this build knows more.
+type OlderModelError struct {
+	Path                string
+	KnownAsOf, Embedded string // days
+}
+
+func (e *OlderModelError) Error() string {
+	return fmt.Sprintf("reading compatibility table %q: known as of %s, older than the one in this build (%s)", e.Path, e.KnownAsOf, e.Embedded)
+}
+
+// LoadModel returns the compatibility table in the file at path, or for "" the
+// one compiled into this build.
+//
+// Only a regular file of at most 4 MiB is read, and for root only one that
+// nobody else can write. A table that is older than the one in this build is
+// refused with an *OlderModelError; for the others see ParseModel.
+func LoadModel(path string) (*Model, error) {
+	if path == "" {
+		return ParseModel(embeddedModel)
+	}
+	data, err := readModel(path, os.Geteuid() == 0)
+	if err != nil {
+		return nil, fmt.Errorf("reading compatibility table %q: %w", path, err)
+	}
+	m, err := parseModel(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading compatibility table %q: %w", path, err)
+	}
+	ours, err := ParseModel(embeddedModel)
+	if err != nil {
+		return nil, err
+	}
+	if m.asOf.Before(ours.asOf) {
+		return nil, &OlderModelError{Path: path, KnownAsOf: m.KnownAsOf, Embedded: ours.KnownAsOf}
+	}
+	return m, nil
+}
+
+// readModel does not block on a pipe, and looks at what it opened, not at what
+// the name says. Strict refuses what others than root can write.
+func readModel(path string, strict bool) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			return nil, pe.Err // the caller names the path
+		}
+		return nil, err
+	}
+	defer f.Close() // only read from
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	case info.Size() > maxModel:
+		return nil, fmt.Errorf("larger than %d bytes", maxModel)
+	case strict && info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("others than its owner can write it (mode %04o)", info.Mode().Perm())
+	case strict && !ofRoot(info):
+		return nil, errors.New("it does not belong to root")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxModel+1))
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+func ofRoot(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Uid == 0
+}
+
+// sayOnce refuses a document with an object that names one member twice: which
+// of the two would count is a matter of the parser.
+func sayOnce(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	return onceIn(d, 0)
+}
+
+// maxModelDepth is more than any table needs.
+const maxModelDepth = 16
+
+func onceIn(d *json.Decoder, depth int) error {
+	if depth > maxModelDepth {
+		return fmt.Errorf("nested deeper than %d", maxModelDepth)
+	}
+	token, err := d.Token()
+	if err != nil {
+		return err
+	}
+	open, ok := token.(json.Delim)
+	if !ok {
+		return nil
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if open == '{' {
+			key, err := d.Token()
+			if err != nil {
+				return err
+			}
+			name, _ := key.(string)                       // the decoder allows nothing else there
+			if name = strings.ToLower(name); seen[name] { // members are matched without regard to case
+				return fmt.Errorf("%q is said twice", name)
+			}
+			seen[name] = true
+		}
+		if err := onceIn(d, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
+}
