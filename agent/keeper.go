@@ -254,7 +254,7 @@ func (k *keeper) once(ctx context.Context) result {
 	res, err := k.refresh.Refresh(ctx, now)
 	if err == nil {
 		f.LastSuccess, f.LastError, f.Kind, f.Failures = now, "", health.FailNone, 0
-		f.Rollback, f.KeyType = health.Rollback{}, ""
+		f.Rollback, f.Unread = health.Rollback{}, trust.KeyForm{}
 		k.checked = now
 		f.Set = res.Set
 		if res.New {
@@ -263,13 +263,16 @@ func (k *keeper) once(ctx context.Context) result {
 	} else {
 		f.Failures++
 		f.LastError, f.Kind = err.Error(), refresh.Kind(err)
-		f.Rollback, f.KeyType = rollbackOf(err), keyTypeOf(err)
+		f.Rollback, f.Unread = rollbackOf(err), unreadOf(err)
 		f.Set = k.refresh.Current()
 	}
 	for _, note := range res.Notes { // it went on; somebody may want to know how
 		k.log.Warn(evRefreshNoted, "mirror", f.Name, "note", note)
 	}
 	f.Damaged = k.store.Damaged()
+	if err == nil || k.mirror.Stats().Forbidden { // a refresh that got nowhere knows nothing new
+		f.Forbidden = k.mirror.Stats().Forbidden
+	}
 	end := time.Now()
 	f.NextAttempt = end.Add(k.plan.Wait(end, firstExpiry(f.Set), f.Failures))
 	if err != nil && ctx.Err() == nil {
@@ -301,13 +304,13 @@ func rollbackOf(err error) health.Rollback {
 	return health.Rollback{}
 }
 
-// keyTypeOf is the key type that this agent cannot read, if that is what went wrong.
-func keyTypeOf(err error) string {
+// unreadOf is the key that this agent cannot read, if that is what went wrong.
+func unreadOf(err error) trust.KeyForm {
 	var k *trust.UnknownKeyError
 	if errors.As(err, &k) {
-		return k.KeyType
+		return trust.KeyForm{Roles: []string{k.Role}, KeyType: k.KeyType, Scheme: k.Scheme}
 	}
-	return ""
+	return trust.KeyForm{}
 }
 
 // firstExpiry is when the first of a set's top-level roles expires; zero for none.

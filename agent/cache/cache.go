@@ -97,6 +97,9 @@ type Inspection struct {
 	// cache whose client starts from it; "" and 0 otherwise.
 	RootSHA256  string
 	RootVersion int64
+	// NoRootFor is the mirror that remote.json names beside a legacy cache and for
+	// which cosign from 2.5.1 on finds no root: it goes on with the legacy client then.
+	NoRootFor string
 	// Root is the raw cached root (size-capped), nil when absent. Never trusted.
 	Root []byte
 }

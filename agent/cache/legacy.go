@@ -43,6 +43,7 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 	if remote := readRemote(base); err == nil && remote.needsDir(names) != "" {
 		// What an initialize by an older cosign leaves behind an upgrade.
 		in.Detail += fmt.Sprintf("; remote.json names %q, for which cosign 2.5.1 and newer find no root here", remote.url)
+		in.NoRootFor = remote.url
 		in.Remedy = cmp.Or(in.Remedy, "with cosign 2.5.1 or newer: cosign initialize")
 	}
 	return in

@@ -37,6 +37,7 @@ const (
 	MirrorUnreachable   = "mirror-unreachable"
 	MirrorInconsistent  = "mirror-inconsistent"
 	MirrorMisconfigured = "mirror-misconfigured"
+	MirrorUnfit         = "mirror-unfit"
 	RollbackRefused     = "rollback-refused"
 	ClockSkewed         = "clock-skewed"
 	StoreDamaged        = "store-damaged"
@@ -53,6 +54,7 @@ const (
 	ClientOutdated      = "client-outdated"
 	ClientEndangered    = "client-endangered"
 	ClientVulnerable    = "client-vulnerable"
+	ClientBelowMinimum  = "client-below-minimum"
 	ClientUnknown       = "client-unknown"
 	KeyTypeUnknown      = "key-type-unknown"
 	ProbeDisagrees      = "probe-disagrees"
@@ -106,6 +108,13 @@ func Catalogue() []Condition {
 			Remedy:    `curl -sSi {probe} | head -20; a missing file must be answered with 404, a present one with its bytes and no redirect to another host; where only a missing root is answered with 403, set forbidden_ends_chain for this mirror`,
 			Hold:      10 * time.Minute,
 			ClearedBy: `one successful refresh`,
+		},
+		{
+			Code: MirrorUnfit, Severity: Critical,
+			Summary:   `mirror {mirror} fails clients that would read it if it were whole ({clients}): {reason}`,
+			Remedy:    `have the mirror copied again from where it comes from, whole`,
+			Hold:      10 * time.Minute,
+			ClearedBy: `a mirror that is whole; a warning when it fails clients in homes only, and for a preview; told of the mirror, not of each client, since replacing them does not help`,
 		},
 		{
 			Code: RollbackRefused, Severity: Critical,
@@ -200,15 +209,21 @@ func Catalogue() []Condition {
 		},
 		{
 			Code: ClientEndangered, Severity: Warning,
-			Summary:   `{client} at {path} will not be able to read what is coming, as mirror {mirror} shows it: {reason}{needs}`,
+			Summary:   `{client} at {path} cannot read mirror {mirror}, a preview: it will break when production adopts this: {reason}{needs}`,
 			Remedy:    `replace {path} before the change reaches the mirror it uses`,
 			ClearedBy: `a newer client at that path; silent while the same file is reported as outdated`,
 		},
 		{
 			Code: ClientVulnerable, Severity: Warning,
-			Summary:   `{client} at {path} has a known vulnerability: {reason}{needs}`,
+			Summary:   `{client} at {path} has a known vulnerability: {reason}`,
 			Remedy:    `install the newest {name} in place of {path}`,
 			ClearedBy: `a newer client, or none, at that path`,
+		},
+		{
+			Code: ClientBelowMinimum, Severity: Warning,
+			Summary:   `{client} at {path} is not accepted by the configuration: {reason}`,
+			Remedy:    `install the newest {name} in place of {path}`,
+			ClearedBy: `a client at that path which is not older than its minimum in the configuration, or none; it counts as outdated whatever it can read`,
 		},
 		{
 			Code: ClientUnknown, Severity: Warning,
@@ -218,15 +233,15 @@ func Catalogue() []Condition {
 		},
 		{
 			Code: KeyTypeUnknown, Severity: Critical,
-			Summary:   `mirror {mirror} publishes metadata with keys of type {keytype}, which no client is known to read`,
+			Summary:   `mirror {mirror} publishes a key of type {keytype} with scheme {scheme} {where}, which no client is known to read: {coming}`,
 			Remedy:    `look for newer clients, and ask whoever runs {url} which releases read it`,
 			ClearedBy: `metadata without such keys, or a tufkeeper that knows them; a warning for a preview, which shows it before it is in force`,
 		},
 		{
-			Code: ProbeDisagrees, Severity: Warning, Reserved: true,
-			Summary:   `{client} at {path} behaves otherwise than its libraries say: {reason}`,
-			Remedy:    `tufkeeper probe {path}`,
-			ClearedBy: `a probe and a model that agree`,
+			Code: ProbeDisagrees, Severity: Warning,
+			Summary:   `{client} at {path} does otherwise with mirror {mirror} than its libraries say: {reason}`,
+			Remedy:    `tufkeeper probe {typed}; if it stays, report it to the makers of tufkeeper: the compatibility table is wrong about this build`,
+			ClearedBy: `a probe and a table that agree; a probe counts for that very file and that very set of metadata only`,
 		},
 		{
 			Code: AgentOutdated, Severity: Critical,

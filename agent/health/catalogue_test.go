@@ -100,9 +100,9 @@ func TestTheCatalogueIsWhole(t *testing.T) {
 	}
 	// The codes are a contract: nobody's monitoring may lose one.
 	want := strings.Fields(`metadata-expiring metadata-expired refresh-failing mirror-unreachable
-		mirror-inconsistent mirror-misconfigured rollback-refused clock-skewed store-damaged state-unwritable
+		mirror-inconsistent mirror-misconfigured mirror-unfit rollback-refused clock-skewed store-damaged state-unwritable
 		cache-damaged cache-behind cache-ahead cache-unwritable cache-legacy cache-collision watch-degraded
-		homes-unseen cosign-outdated client-outdated client-endangered client-vulnerable client-unknown
+		homes-unseen cosign-outdated client-outdated client-endangered client-vulnerable client-below-minimum client-unknown
 		key-type-unknown probe-disagrees agent-outdated export-stale alert-undelivered config-invalid`)
 	if !slices.Equal(codes, want) {
 		t.Errorf("got  %v\nwant %v", codes, want)

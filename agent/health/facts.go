@@ -83,8 +83,10 @@ type MirrorFacts struct {
 	Kind        FailureKind
 	// Rollback is what was offered and refused, where Kind is FailRollback; else zero.
 	Rollback Rollback
-	// KeyType is the key type that this agent cannot read, where Kind is FailKeyType.
-	KeyType     string
+	// Unread is the key that this agent cannot read, where Kind is FailKeyType.
+	Unread trust.KeyForm
+	// Forbidden says that the mirror answers 403 for a root that it does not have.
+	Forbidden   bool
 	Failures    int // in a row
 	NextAttempt time.Time
 	Interval    time.Duration // between refreshes

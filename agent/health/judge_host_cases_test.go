@@ -184,7 +184,24 @@ func clientCases() []judgeCase {
 	stranger[0].Judgements[0].Reasons = append(stranger[0].Judgements[0].Reasons, health.Reason{Rule: "R6", Remedy: "upgrade it"}, health.Reason{Rule: "R17", Remedy: "upgrade it"})
 	hopeless := judged(true, "tuf-client", "v0.5.2", health.Outdated)
 	hopeless[0].Judgements[0].Required = ""
-	hopeless[0].Judgements[0].Reasons = append(hopeless[0].Judgements[0].Reasons, health.Reason{Rule: "R8", Remedy: "something else"})
+	hopeless[0].Judgements[0].Reasons = append(hopeless[0].Judgements[0].Reasons, health.Reason{Rule: "R6", Remedy: "something else"})
+	unfit := func(system bool, rules ...string) []health.ClientJudgement {
+		j := judged(system, "cosign", "v3.1.3", health.Outdated)
+		j[0].Judgements[0].Required, j[0].Judgements[0].Reasons = "", nil
+		for _, rule := range rules {
+			j[0].Judgements[0].Reasons = append(j[0].Judgements[0].Reasons, health.Reason{Rule: rule, Summary: "what " + rule + " says", Remedy: "mend " + rule})
+		}
+		return j
+	}
+	older := judged(true, "cosign", "v2.2.0", health.Outdated)
+	older[0].Judgements[0].Fit, older[0].Judgements[0].Required = health.Vulnerable, "cosign 2.6.3"
+	older[0].Minimum = &health.Reason{Rule: "minimum", Summary: "cosign v2.2.0 is older than cosign 2.6.3", Remedy: "install cosign 2.6.3 or newer"}
+	older[0].Judgements[0].Reasons = []health.Reason{{Rule: "GHSA-1", Summary: "GHSA-1: bad"}, *older[0].Minimum}
+	accepted := judged(true, "cosign", "v2.2.0", health.Outdated)
+	accepted[0].Judgements[0].Fit, accepted[0].Minimum = health.OK, older[0].Minimum
+	accepted[0].Judgements[0].Reasons = []health.Reason{*older[0].Minimum}
+	disagree := judged(true, "cosign", "v3.1.3", health.OK)
+	disagree[0].Judgements[0].Disagreement = "the table says that it reads root 9, but it said no"
 	advised := judged(true, "cosign", "v2.2.0", health.Vulnerable)
 	advised[0].Judgements[0].Required = ""
 	advised[0].Judgements[0].Reasons = []health.Reason{
@@ -225,13 +242,13 @@ func clientCases() []judgeCase {
 		},
 		{
 			name: "of several advisories no single remedy is given, since it may leave the others", judged: advised,
-			want: []string{"warning client-vulnerable client:/usr/bin/cosign sigstore"},
+			want: []string{"warning client-vulnerable client:/usr/bin/cosign "},
 			says: []string{"has a known vulnerability: GHSA-1: cosign v2.2.0: bad and 1 more reason", "install the newest cosign"},
 		},
 		{
 			name: "a client that cannot read a preview is a warning on any path", judged: preview(health.Endangered),
 			want: []string{"warning client-endangered client:/usr/bin/cosign staging"},
-			says: []string{"will not be able to read what is coming, as mirror staging shows it"},
+			says: []string{"cannot read mirror staging, a preview: it will break when production adopts this"},
 		},
 		{
 			name: "a preview never makes a client outdated, whatever the verdict is called", judged: preview(health.Outdated),
@@ -251,7 +268,40 @@ func clientCases() []judgeCase {
 		},
 		{
 			name: "a known vulnerability is a warning", judged: judged(true, "cosign", "v2.2.0", health.Vulnerable),
-			want: []string{"warning client-vulnerable client:/usr/bin/cosign sigstore"},
+			want: []string{"warning client-vulnerable client:/usr/bin/cosign "},
+		},
+		{
+			name:   "a known vulnerability is told once, whatever mirrors the client reads",
+			judged: twice(judged(true, "cosign", "v2.2.0", health.Vulnerable)),
+			want:   []string{"warning client-vulnerable client:/usr/bin/cosign "},
+		},
+		{
+			name: "a mirror that fails a client is at fault, not the client", judged: unfit(true, "R7"),
+			want: []string{"critical mirror-unfit mirror:sigstore R7"},
+			says: []string{"mirror sigstore fails clients that would read it if it were whole (cosign v3.1.3 at /usr/bin/cosign): what R7 says", "mend R7"},
+		},
+		{
+			name: "a mirror that fails clients in homes only is a warning, each fault by itself", judged: unfit(false, "R8", "R10"),
+			want: []string{"warning mirror-unfit mirror:sigstore R10", "warning mirror-unfit mirror:sigstore R8"},
+		},
+		{
+			name: "a client that is too old for a mirror that is unfit as well is told of both", judged: unfit(true, "R2", "R8"),
+			want: []string{"critical cosign-outdated client:/usr/bin/cosign sigstore", "critical mirror-unfit mirror:sigstore R8"},
+			says: []string{"what R2 says; no release"},
+		},
+		{
+			name: "a client older than the minimum is a warning that claims nothing about what it reads", judged: older,
+			want: []string{"warning client-below-minimum client:/usr/bin/cosign ", "warning client-vulnerable client:/usr/bin/cosign "},
+			says: []string{"is not accepted by the configuration: cosign v2.2.0 is older than cosign 2.6.3", "install cosign 2.6.3 or newer in place of /usr/bin/cosign"},
+		},
+		{
+			name: "a minimum alone is no vulnerability", judged: twice(accepted),
+			want: []string{"warning client-below-minimum client:/usr/bin/cosign "},
+		},
+		{
+			name: "a probe that disagrees with the table is a warning", judged: disagree,
+			want: []string{"warning probe-disagrees client:/usr/bin/cosign sigstore"},
+			says: []string{"than its libraries say: the table says that it reads root 9, but it said no", "tufkeeper probe /usr/bin/cosign"},
 		},
 		{
 			name: "a client of which nothing is known is a warning, never fine", judged: judged(true, "oddity", "", health.Unknown),
@@ -262,4 +312,12 @@ func clientCases() []judgeCase {
 			want: []string{"warning client-unknown client:/usr/bin/cosign sigstore"},
 		},
 	}
+}
+
+// twice has the first client judged against a second mirror, with the same verdict.
+func twice(judged []health.ClientJudgement) []health.ClientJudgement {
+	j := judged[0].Judgements[0]
+	j.Mirror = "second"
+	judged[0].Judgements = append(judged[0].Judgements, j)
+	return judged
 }

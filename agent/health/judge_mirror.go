@@ -15,10 +15,6 @@ import (
 // topLevel are the roles whose expiry is judged.
 var topLevel = [...]string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets}
 
-// knownKeyTypes are the key types that a TUF client of Sigstore is known to read
-// (measured: go-tuf v0.x and v2).
-var knownKeyTypes = [...]string{"ecdsa", "ecdsa-sha2-nistp256", "ed25519", "rsa"}
-
 func (j *judge) mirror(m MirrorFacts) {
 	subject := Subject{Kind: "mirror", ID: m.Name}
 	base := values{
@@ -166,13 +162,76 @@ func (j *judge) expiry(m MirrorFacts, add func(finding)) {
 	}
 }
 
-// keyType finds a key type that not only this agent but nobody is known to read.
-// A refresh stops there, so that no verified set ever holds such a key.
+// keyType finds keys that nobody is known to read: in the roots of the last good
+// set and the delegations of its targets, where this agent got along without them,
+// and in what made its refresh stop.
 func (j *judge) keyType(m MirrorFacts, add func(finding)) {
-	if m.Kind != FailKeyType || m.KeyType == "" || slices.Contains(knownKeyTypes[:], m.KeyType) {
+	coming := "clients that pass today will fail when they read it"
+	if m.Preview {
+		coming = "clients that pass today will fail when production adopts this"
+	}
+	told := map[string]bool{}
+	tell := func(where string, k trust.KeyForm) {
+		key := Plain(k.KeyType) + " " + Plain(k.Scheme)
+		if told[key] {
+			return
+		}
+		told[key] = true
+		if len(k.Roles) > 0 {
+			where += " for " + Line(strings.Join(plainAll(k.Roles), ", "))
+		}
+		f := finding{code: KeyTypeUnknown, values: values{
+			"keytype": Plain(k.KeyType), "scheme": Plain(k.Scheme), "where": where, "coming": coming,
+		}, fields: []any{"keytype", k.KeyType, "scheme", k.Scheme}}
+		if len(told) > 1 { // the first keeps its name when others come and go
+			f.detail = key
+		}
+		add(f)
+	}
+	if m.Kind == FailKeyType && m.Unread.KeyType != "" && !knownKind(m.Unread) {
+		tell("in what it offers,", m.Unread)
+	}
+	if m.Set == nil {
 		return
 	}
-	add(finding{code: KeyTypeUnknown, values: values{"keytype": Plain(m.KeyType)}, fields: []any{"keytype", m.KeyType}})
+	required := m.Set.Requirements()
+	for _, root := range slices.Backward(required.Roots) {
+		for _, k := range root.Keys {
+			if !knownKind(k) {
+				tell(fmt.Sprintf("in root %d", root.Version), k)
+			}
+		}
+	}
+	if required.Targets == nil {
+		return
+	}
+	for _, k := range required.Targets.DelegationKeys {
+		if !knownKind(k) {
+			tell(fmt.Sprintf("in targets %d", required.Targets.Version), k)
+		}
+	}
+}
+
+// knownKind says whether some client is known to read keys of that type with that
+// scheme (measured: go-tuf v0.x and v2); how a key is written is another matter.
+func knownKind(k trust.KeyForm) bool {
+	switch k.KeyType {
+	case "ed25519":
+		return k.Scheme == "ed25519"
+	case "rsa":
+		return k.Scheme == "rsassa-pss-sha256"
+	case "ecdsa", "ecdsa-sha2-nistp256":
+		return k.Scheme == "ecdsa-sha2-nistp256" || k.KeyType == "ecdsa" && k.Scheme == "ecdsa-sha2-nistp384"
+	}
+	return false
+}
+
+func plainAll(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, t := range texts {
+		out[i] = Plain(t)
+	}
+	return out
 }
 
 // cacheDirName is the directory name that sigstore-go gives a mirror; "" for none.

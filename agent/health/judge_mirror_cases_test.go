@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
 type judgeCase struct {
@@ -180,7 +181,7 @@ func mirrorCases() []judgeCase {
 		{
 			name: "a key type that nobody is known to read is a problem of every client, beside the agent's own",
 			set: func(f *health.Facts) {
-				fail(f, health.FailKeyType, 1, "unknown key").KeyType = "quantum"
+				fail(f, health.FailKeyType, 1, "unknown key").Unread = trust.KeyForm{KeyType: "quantum", Scheme: "entangled"}
 			},
 			want: []string{"critical agent-outdated mirror:sigstore ", "critical key-type-unknown mirror:sigstore "},
 		},
@@ -188,14 +189,14 @@ func mirrorCases() []judgeCase {
 			name: "in a preview it is a warning",
 			set: func(f *health.Facts) {
 				m := fail(f, health.FailKeyType, 1, "unknown key")
-				m.KeyType, m.Preview = "quantum", true
+				m.Unread, m.Preview = trust.KeyForm{KeyType: "quantum", Scheme: "entangled"}, true
 			},
 			want: []string{"warning agent-outdated mirror:sigstore ", "warning key-type-unknown mirror:sigstore "},
 		},
 		{
 			name: "a known key type in a form that only this agent cannot read is the agent's problem alone",
 			set: func(f *health.Facts) {
-				fail(f, health.FailKeyType, 1, "unknown key").KeyType = "ecdsa"
+				fail(f, health.FailKeyType, 1, "unknown key").Unread = trust.KeyForm{KeyType: "ecdsa", Scheme: "ecdsa-sha2-nistp256"}
 			},
 			want: []string{"critical agent-outdated mirror:sigstore "},
 		},

@@ -161,6 +161,46 @@ func TestEveryConditionCanBeRaised(t *testing.T) {
 	}
 }
 
+// A key that nobody is known to read is an alarm also where this agent gets along
+// with it: in whatever role it is, and in a preview before it is in force.
+func TestAKeyThatNobodyReads(t *testing.T) {
+	repo, err := sandbox.New(sandbox.Options{Now: func() time.Time { return signed }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.RotateRoot(sandbox.Rotation{KeyType: "ecdsa", Scheme: "ecdsa-sha9-nistp256"}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := trust.Verify(repo.Files(), signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary := func(edit func(m *health.MirrorFacts)) string {
+		f := well(s)
+		edit(&f.Mirrors[0])
+		for _, finding := range health.Judge(f, health.Limits{}, nil) {
+			if finding.Code == health.KeyTypeUnknown {
+				return string(finding.Severity) + ": " + finding.Summary
+			}
+		}
+		return ""
+	}
+	in := summary(func(*health.MirrorFacts) {})
+	if !strings.HasPrefix(in, "critical: ") || !strings.Contains(in, "ecdsa with scheme ecdsa-sha9-nistp256 in root 2 for root") || !strings.Contains(in, "clients that pass today will fail when they read it") {
+		t.Errorf("in a trusted root: %q", in)
+	}
+	in = summary(func(m *health.MirrorFacts) { m.Preview = true })
+	if !strings.HasPrefix(in, "warning: ") || !strings.Contains(in, "clients that pass today will fail when production adopts this") {
+		t.Errorf("in a preview: %q", in)
+	}
+	in = summary(func(m *health.MirrorFacts) {
+		m.Set, m.Kind, m.LastError, m.Unread = nil, health.FailKeyType, "unknown key", trust.KeyForm{Roles: []string{"timestamp"}, KeyType: "ml\x1bdsa", Scheme: "ml-dsa-65"}
+	})
+	if !strings.Contains(in, `in what it offers, for timestamp, which no client is known to read: clients that pass today will fail`) || strings.Contains(in, "\x1b") {
+		t.Errorf("in what our own library cannot read: %q", in)
+	}
+}
+
 func TestThresholdsAreTheOperators(t *testing.T) {
 	f := well(set(t))
 	aged(&f, 3*day)

@@ -62,6 +62,8 @@ type Reason struct {
 	Rule    string `json:"rule"`    // an id of compat.json: "R2", "key-type", or an advisory's id
 	Summary string `json:"summary"` // one clause, without a full stop
 	Remedy  string `json:"remedy"`
+
+	open bool // it is not known whether the rule is met
 }
 
 // Judgement is one client held against one repository.
@@ -78,6 +80,21 @@ type Judgement struct {
 	// timestamp in its own legacy cache, before which it does not ask its mirror
 	// (measured). Zero when it fails already, or when that is not known.
 	Until time.Time `json:"until,omitzero"`
+	// Probe is what the client did when it was run against this very set; nil where it was not.
+	Probe *ProbeOutcome `json:"probe,omitempty"`
+	// Fit is the verdict without regard to advisories and minimum versions:
+	// whether the client reads the repository. "" takes Verdict for it.
+	Fit Verdict `json:"-"`
+	// Disagreement says how a probe and the table differ; "" where they agree.
+	Disagreement string `json:"-"`
+}
+
+// fit is the verdict on reading alone.
+func (j Judgement) fit() Verdict {
+	if j.Fit == "" {
+		return j.Verdict
+	}
+	return j.Fit
 }
 
 // Repository is what a client is held against.
@@ -95,6 +112,13 @@ type Repository struct {
 	Start string
 	// StartRoot, when not nil, is the root every client is made to start from.
 	StartRoot *trust.RootForm
+	// Forbidden says that the mirror answers 403 for the root after its newest.
+	Forbidden bool
+	// Probes are what clients did when they were run against this mirror's sets.
+	Probes []ProbeFacts
+	// releases remembers the verdicts on known releases, which are asked for again
+	// for each client that is to be replaced; nil: nothing is remembered.
+	releases *releases
 	// Alone says that the one root in Requirements was given by itself: it is
 	// judged as a root that the client must read, without a walk to it.
 	Alone bool
@@ -114,18 +138,20 @@ func (r Repository) newest() (trust.RootForm, bool) {
 // its targets only, since nobody starts there yet.
 func JudgeClient(m *client.Model, c client.Client, r Repository) Judgement {
 	j := judgeFit(m, c, r)
+	j.probed(m, c, r)
+	j.Fit = j.Verdict
 	switch j.Verdict {
 	case Outdated:
 		j.Required = required(m, c, r, j)
 		if r.Preview {
-			j.Verdict = Endangered
+			j.Verdict, j.Fit = Endangered, Endangered
 		}
 	case OK:
 		if r.Preview {
 			break // an advisory is no matter of what is coming
 		}
 		if reasons := advisories(m, c); len(reasons) > 0 {
-			j.Verdict, j.Reasons, j.Required = Vulnerable, reasons, freeOfAdvisories(m, c)
+			j.Verdict, j.Reasons, j.Required = Vulnerable, reasons, freeOfAdvisories(m, c, r)
 		}
 	}
 	for i, reason := range j.Reasons {
@@ -144,7 +170,7 @@ func judgeFit(m *client.Model, c client.Client, r Repository) Judgement {
 		if known, ok := m.Release(c.Version); ok && c.Name == cosignName && known.Client == "none" {
 			t.fails("R17", "")
 		} else {
-			t.unclear("unknown", "what this client can read is not known")
+			t.unclear("unknown", nothingKnown(m, c))
 		}
 		return t.into(j)
 	}
@@ -152,9 +178,16 @@ func judgeFit(m *client.Model, c client.Client, r Repository) Judgement {
 	var until []time.Time
 	capabilities := m.Capabilities(c)
 	for _, impl := range uses {
+		stale := impl == client.V2 && r.StartRoot == nil && staleRemote(m, c, r.Caches) != ""
+		if stale {
+			impl = client.Legacy // it finds no root, says so, and goes on with the other one
+		}
 		for _, s := range starts(m, c, impl, r) {
 			t := trial{m: m, c: c, r: r, impl: impl, can: capabilities, start: s}
 			t.run()
+			if stale && t.failed {
+				t.fails("R11", "")
+			}
 			if t.failed && t.gotOn && !s.expires.IsZero() {
 				until = append(until, s.expires)
 			}
@@ -167,6 +200,18 @@ func judgeFit(m *client.Model, c client.Client, r Repository) Judgement {
 		j.Until = next(until, r.At)
 	}
 	return j
+}
+
+// nothingKnown says why nothing can be said of a client.
+func nothingKnown(m *client.Model, c client.Client) string {
+	release := Plain(clientName(c))
+	switch {
+	case c.VersionSource != "assumed":
+		return "what this client can read is not known"
+	case c.Name == cosignName:
+		return fmt.Sprintf("no release of cosign like %s is known (releases are known as of %s)", Plain(c.Version), m.KnownAsOf)
+	}
+	return "which libraries " + release + " is built with is not known"
 }
 
 // next returns the first of the times after at, or else the last of them.

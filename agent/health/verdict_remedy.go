@@ -19,9 +19,9 @@ func required(m *client.Model, c client.Client, r Repository, j Judgement) strin
 		return ""
 	}
 	if c.Name == cosignName {
-		return oldestOf(m, c, func(candidate client.Client) bool {
+		return oldestOf(m, c, r.releases.remembering(reading, func(candidate client.Client) bool {
 			return !slices.ContainsFunc(judgeFit(m, candidate, r).Reasons, ofClient)
-		})
+		}))
 	}
 	first := map[string]string{} // library -> version
 	for _, reason := range j.Reasons {
@@ -46,17 +46,48 @@ func required(m *client.Model, c client.Client, r Repository, j Judgement) strin
 
 // oldestOf returns the oldest known release of cosign after this one from which on
 // all known ones are good.
-func oldestOf(m *client.Model, c client.Client, good func(client.Client) bool) string {
+func oldestOf(m *client.Model, c client.Client, good func(m *client.Model, version string) bool) string {
 	best := ""
 	newer := m.Newer(c.Version)
 	for i := len(newer) - 1; i >= 0; i-- {
-		candidate, err := m.Assume(cosignName + "@" + newer[i].Version)
-		if err != nil || !good(candidate) {
+		if !good(m, newer[i].Version) {
 			break
 		}
 		best = cosignName + " " + strings.TrimPrefix(newer[i].Version, "v")
 	}
 	return best
+}
+
+// releases remembers which releases of cosign are good, by what they are good for.
+type releases struct{ good map[question]bool }
+
+type question struct{ of, version string }
+
+// What a release is asked to be.
+const (
+	reading  = "reads the repository"
+	unharmed = "has no advisory"
+)
+
+// remembering asks for each release once.
+func (r *releases) remembering(of string, good func(client.Client) bool) func(*client.Model, string) bool {
+	return func(m *client.Model, version string) bool {
+		q := question{of, version}
+		if r != nil {
+			if known, ok := r.good[q]; ok {
+				return known
+			}
+		}
+		candidate, err := m.Assume(cosignName + "@" + version)
+		is := err == nil && good(candidate)
+		if r != nil {
+			if r.good == nil {
+				r.good = map[question]bool{}
+			}
+			r.good[q] = is
+		}
+		return is
+	}
 }
 
 // join writes "go-tuf 0.6.0 and sigstore 1.7.2".
@@ -73,7 +104,16 @@ func join(versions map[string]string) string {
 // an old or broken mirror fails every release.
 func ofClient(reason Reason) bool {
 	switch reason.Rule {
-	case "R7", "R8", "R9":
+	case "R7", "R8", "R9", "R10":
+		return false
+	}
+	return true
+}
+
+// replaceable says whether a newer client is the answer to a reason.
+func replaceable(reason Reason) bool {
+	switch reason.Rule {
+	case "R4", "R5", "R7", "R8", "R9", "R10", "key-type", "unknown", ruleProbe:
 		return false
 	}
 	return true
@@ -81,17 +121,12 @@ func ofClient(reason Reason) bool {
 
 // remedy says what to do about one reason.
 func remedy(c client.Client, reason Reason, required string) string {
-	switch reason.Rule {
-	case "R4", "R5", "R7", "R8", "R9", "key-type", "unknown":
-		// No other release helps.
-	default:
-		switch {
-		case required == "":
-		case c.Name == cosignName:
-			return "install " + required + " or newer"
-		case strings.HasPrefix(reason.Rule, "R"):
-			return fmt.Sprintf("install a release of %s that is built with %s or newer", Plain(c.Name), required)
-		}
+	switch {
+	case !replaceable(reason), required == "":
+	case c.Name == cosignName:
+		return "install " + required + " or newer"
+	case strings.HasPrefix(reason.Rule, "R"):
+		return fmt.Sprintf("install a release of %s that is built with %s or newer", Plain(c.Name), required)
 	}
 	return reason.Remedy
 }
@@ -99,9 +134,9 @@ func remedy(c client.Client, reason Reason, required string) string {
 // freeOfAdvisories returns what must be installed so that no known advisory is
 // about the client: the oldest known release of cosign from which on none is, or
 // the fixed versions of another client and of the libraries in it.
-func freeOfAdvisories(m *client.Model, c client.Client) string {
+func freeOfAdvisories(m *client.Model, c client.Client, r Repository) string {
 	if c.Name == cosignName {
-		return oldestOf(m, c, func(candidate client.Client) bool { return len(m.AdvisoriesOf(candidate)) == 0 })
+		return oldestOf(m, c, r.releases.remembering(unharmed, func(candidate client.Client) bool { return len(m.AdvisoriesOf(candidate)) == 0 }))
 	}
 	fixed := map[string]string{}
 	for _, a := range m.AdvisoriesOf(c) {

@@ -29,12 +29,12 @@ type trial struct {
 }
 
 // fails records a rule that is not met. The summary "" is the rule's own.
-func (t *trial) fails(rule, summary string) { t.failed = true; t.add(rule, summary) }
+func (t *trial) fails(rule, summary string) { t.failed = true; t.add(rule, summary, false) }
 
 // unclear records a rule of which it is not known whether it is met.
-func (t *trial) unclear(rule, summary string) { t.open = true; t.add(rule, summary) }
+func (t *trial) unclear(rule, summary string) { t.open = true; t.add(rule, summary, true) }
 
-func (t *trial) add(id, summary string) {
+func (t *trial) add(id, summary string, open bool) {
 	if slices.ContainsFunc(t.reasons, func(r Reason) bool { return r.Rule == id }) {
 		return // the first root that shows it is enough
 	}
@@ -42,7 +42,7 @@ func (t *trial) add(id, summary string) {
 	if summary == "" {
 		summary = rule.Summary
 	}
-	t.reasons = append(t.reasons, Reason{Rule: id, Summary: summary, Remedy: rule.Remedy})
+	t.reasons = append(t.reasons, Reason{Rule: id, Summary: summary, Remedy: rule.Remedy, open: open})
 }
 
 // into returns the judgement with the outcome of the trial.
@@ -51,13 +51,20 @@ func (t *trial) into(j Judgement) Judgement {
 	if j.Reasons == nil {
 		j.Reasons = []Reason{}
 	}
-	switch {
-	case t.failed:
-		j.Verdict = Outdated
-	case t.open:
-		j.Verdict = Unknown
-	}
+	j.Verdict = verdictOf(j.Reasons)
 	return j
+}
+
+// verdictOf is the verdict that reasons of reading amount to.
+func verdictOf(reasons []Reason) Verdict {
+	verdict := OK
+	for _, r := range reasons {
+		if !r.open {
+			return Outdated
+		}
+		verdict = Unknown
+	}
+	return verdict
 }
 
 // run goes through the rules in the order in which a client meets them.
@@ -76,6 +83,9 @@ func (t *trial) run() {
 		}
 		t.gotOn = !t.failed
 		t.walk(roots)
+	}
+	if t.r.Forbidden && !t.start.alone {
+		t.need(client.Forbidden, "R10", "the mirror answers 403 instead of 404 for a root that it does not have, which "+t.library(client.GoTUF, client.GoTUFv2)+" takes for an error")
 	}
 	t.targets()
 }

@@ -23,16 +23,23 @@ const evRetried = "request retried"
 // escaped. The whole body is returned, at most limit bytes, or an error and no
 // body.
 func (m *Mirror) Fetch(ctx context.Context, origin, path string, limit int64) ([]byte, error) {
-	return m.fetch(ctx, origin, path, limit, false)
+	return m.fetch(ctx, origin, path, limit)
 }
 
 // FetchRoot is Fetch for the next root of a chain: where ForbiddenEndsChain is
 // set, a 403 is ErrMissing.
 func (m *Mirror) FetchRoot(ctx context.Context, origin, path string, limit int64) ([]byte, error) {
-	return m.fetch(ctx, origin, path, limit, m.o.ForbiddenEndsChain)
+	data, err := m.fetch(ctx, origin, path, limit)
+	var status *StatusError
+	forbidden := errors.As(err, &status) && status.Code == http.StatusForbidden
+	m.answered(forbidden)
+	if forbidden && m.o.ForbiddenEndsChain {
+		return nil, fmt.Errorf("getting %s: %w", path, ErrMissing)
+	}
+	return data, err
 }
 
-func (m *Mirror) fetch(ctx context.Context, origin, name string, limit int64, forbiddenIsMissing bool) ([]byte, error) {
+func (m *Mirror) fetch(ctx context.Context, origin, name string, limit int64) ([]byte, error) {
 	base, u, err := m.parseBase(origin)
 	if err != nil {
 		return nil, err
@@ -52,10 +59,6 @@ func (m *Mirror) fetch(ctx context.Context, origin, name string, limit int64, fo
 		return nil, fmt.Errorf("asking for file %q: its name is not a URL path", cut(name))
 	}
 	data, err := m.getWithRetries(ctx, full, limit)
-	var status *StatusError
-	if forbiddenIsMissing && errors.As(err, &status) && status.Code == http.StatusForbidden {
-		err = ErrMissing
-	}
 	if err != nil {
 		return nil, fmt.Errorf("getting %s: %w", redact(full), err)
 	}

@@ -85,6 +85,9 @@ func TestStatuses(t *testing.T) {
 			if errors.Is(err, mirror.ErrMissing) != c.root {
 				t.Errorf("as a root: got %v", err)
 			}
+			if got := m.Stats().Forbidden; got != (c.code == http.StatusForbidden) {
+				t.Errorf("forbidden: %v", got)
+			}
 		})
 	}
 	t.Run("403 ends no chain where that is not configured", func(t *testing.T) {

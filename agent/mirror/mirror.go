@@ -97,6 +97,8 @@ type Stats struct {
 	// Date is what the server last said the time was, and Seen when it said so by
 	// our clock; both are zero until a server has said a time.
 	Date, Seen time.Time
+	// Forbidden says that the last root asked for was answered with 403.
+	Forbidden bool
 }
 
 // New checks the options, reads the files they name, and makes no request.
@@ -172,6 +174,12 @@ func (m *Mirror) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.stats
+}
+
+func (m *Mirror) answered(forbidden bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stats.Forbidden = forbidden
 }
 
 func (m *Mirror) countBytes(n int) {

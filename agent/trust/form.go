@@ -48,6 +48,8 @@ type TargetsForm struct {
 	SHA256Only []string
 	// Paths are all target paths of the top-level role, sorted.
 	Paths []string
+	// DelegationKeys are the keys that the top-level targets delegate to.
+	DelegationKeys []KeyForm
 	// LogKeyTypes are the key types of the logs in trusted_root.json as it names
 	// them ("PKIX_ECDSA_P256_SHA_256", "PKIX_ED25519"), sorted, without
 	// duplicates; nil where the trusted root is not at hand.

@@ -55,13 +55,20 @@ func formOf(data []byte, root *metadata.RootType) RootForm {
 			}
 		}
 	}
+	form.Keys = keyForms(root.Keys, roles)
+	return form
+}
+
+// keyForms are the forms of the keys whose ids have roles, by id.
+func keyForms(keys map[string]*metadata.Key, roles map[string][]string) []KeyForm {
+	var forms []KeyForm
 	for _, id := range sortedKeys(roles) {
-		key := root.Keys[id]
+		key := keys[id]
 		if key == nil {
 			continue // named, but not given: whatever needs it fails to verify
 		}
 		encoding, curve := encodingOf(key.Value.PublicKey)
-		form.Keys = append(form.Keys, KeyForm{
+		forms = append(forms, KeyForm{
 			Roles:    roles[id],
 			KeyType:  key.Type,
 			Scheme:   key.Scheme,
@@ -69,7 +76,28 @@ func formOf(data []byte, root *metadata.RootType) RootForm {
 			Curve:    curve,
 		})
 	}
-	return form
+	return forms
+}
+
+// delegationKeys are the keys of the roles that targets delegate to.
+func delegationKeys(d *metadata.Delegations) []KeyForm {
+	if d == nil {
+		return nil
+	}
+	roles := map[string][]string{}
+	for _, role := range d.Roles {
+		for _, id := range role.KeyIDs {
+			if !slices.Contains(roles[id], role.Name) {
+				roles[id] = append(roles[id], role.Name)
+			}
+		}
+	}
+	if d.SuccinctRoles != nil {
+		for _, id := range d.SuccinctRoles.KeyIDs {
+			roles[id] = []string{d.SuccinctRoles.NamePrefix}
+		}
+	}
+	return keyForms(d.Keys, roles)
 }
 
 // onlineKeys digests what must stay the same for a client to read both the old and
@@ -133,6 +161,7 @@ func TargetsFormOf(targets, trustedRoot []byte) (TargetsForm, error) {
 				form.SHA256Only = append(form.SHA256Only, path)
 			}
 		}
+		form.DelegationKeys = delegationKeys(m.Signed.Delegations)
 		form.LogKeyTypes, err = logKeyTypes(trustedRoot)
 		return err
 	})

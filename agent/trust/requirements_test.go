@@ -219,10 +219,11 @@ func TestRequirementsOfASet(t *testing.T) {
 		t.Errorf("the timestamp expires at %s", r.TimestampExpires)
 	}
 	want := trust.TargetsForm{
-		Version:     1,
-		SHA256Only:  []string{trust.TrustedRoot},
-		Paths:       []string{"a.txt", trust.TrustedRoot},
-		LogKeyTypes: []string{"PKIX_ECDSA_P256_SHA_256", "PKIX_ED25519", "PUBLIC_KEY_DETAILS_UNSPECIFIED"},
+		Version:        1,
+		SHA256Only:     []string{trust.TrustedRoot},
+		Paths:          []string{"a.txt", trust.TrustedRoot},
+		DelegationKeys: []trust.KeyForm{{Roles: []string{"team"}, KeyType: "ed25519", Scheme: "ed25519", Encoding: "hex"}},
+		LogKeyTypes:    []string{"PKIX_ECDSA_P256_SHA_256", "PKIX_ED25519", "PUBLIC_KEY_DETAILS_UNSPECIFIED"},
 	}
 	if r.Targets == nil || fmt.Sprintf("%+v", *r.Targets) != fmt.Sprintf("%+v", want) {
 		t.Errorf("targets demand %+v, want %+v", r.Targets, want)
