@@ -70,11 +70,11 @@ demo: build $(OLD_CLIENT) ## the whole job on this machine, without root
 	bin/tufkeeper demo --old-client $(OLD_CLIENT)
 
 .PHONY: e2e
-e2e: build ## the incident with real cosign 2.0.1 and 3.1.3
+e2e: build ## the incident with real cosign 2.0.1 and 3.1.3, and what they do with a few kinds of roots
 	go test -tags e2e -count=1 -timeout 40m -v -run '^TestE2E' ./cmd/tufkeeper
 
 .PHONY: e2e-full
-e2e-full: build ## the same, and more releases held against what tufkeeper says of them
+e2e-full: build ## the same for ten releases and every kind of root, held against what tufkeeper says
 	go test -tags e2e -count=1 -timeout 120m -v -run '^Test(E2E|Full)' ./cmd/tufkeeper
 
 # The public TUF conformance suite, from your checkout of it:

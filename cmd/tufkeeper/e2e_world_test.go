@@ -21,6 +21,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,7 +123,7 @@ func (w *world) far(mirror http.Handler) http.Handler {
 	})
 }
 
-// installLog makes our log the only one that the repository knows.
+// installLog puts our log in the place of the one that the repository made up.
 func (w *world) installLog(t *testing.T) {
 	t.Helper()
 	const path = "trusted_root.json"
@@ -131,7 +132,9 @@ func (w *world) installLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	der, id := w.logID(t)
-	trusted["tlogs"] = []any{map[string]any{
+	logs := trusted["tlogs"].([]any)
+	i := slices.IndexFunc(logs, func(log any) bool { return log.(map[string]any)["baseUrl"] == "https://rekor.sandbox.invalid" })
+	logs[i] = map[string]any{
 		"baseUrl":       "https://rekor.sandbox.invalid",
 		"hashAlgorithm": "SHA2_256",
 		"publicKey": map[string]any{
@@ -140,7 +143,7 @@ func (w *world) installLog(t *testing.T) {
 			"validFor":   map[string]any{"start": "2021-01-01T00:00:00Z"},
 		},
 		"logId": map[string]any{"keyId": id[:]},
-	}}
+	}
 	for path, data := range map[string][]byte{
 		path:        marshal(t, trusted),
 		"rekor.pub": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), // for clients before there was a trusted root
@@ -175,6 +178,43 @@ func (w *world) pushImage(t *testing.T) string {
 	}))
 	w.put(t, http.MethodPut, base+"/manifests/latest", "application/vnd.oci.image.manifest.v1+json", manifest)
 	return w.registry + "/" + name + "@" + digest(manifest)
+}
+
+// signImage pushes an image, and beside it its signature with what the log said of
+// it. It returns the image's reference and the signer's key.
+func (w *world) signImage(t *testing.T) (image string, public []byte) {
+	t.Helper()
+	image = w.pushImage(t)
+	base, of, _ := strings.Cut(image, "@")
+	payload := fmt.Sprintf(`{"critical":{"identity":{"docker-reference":""},"image":{"docker-manifest-digest":%q},`+
+		`"type":"cosign container image signature"},"optional":null}`, of)
+	signed := w.logged(t, []byte(payload))
+	var said struct {
+		Base64Signature string
+		RekorBundle     json.RawMessage
+	}
+	if err := json.Unmarshal(signed.legacy, &said); err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + strings.Replace(base, "/", "/v2/", 1)
+	const config = `{"architecture":"","os":"","config":{},"rootfs":{"type":"layers","diff_ids":[]}}`
+	for _, blob := range []string{payload, config} {
+		w.put(t, http.MethodPost, url+"/blobs/uploads/?digest="+digest(blob), "application/octet-stream", blob)
+	}
+	w.put(t, http.MethodPut, url+"/manifests/"+strings.Replace(of, ":", "-", 1)+".sig", "application/vnd.oci.image.manifest.v1+json",
+		string(marshal(t, map[string]any{
+			"schemaVersion": 2,
+			"mediaType":     "application/vnd.oci.image.manifest.v1+json",
+			"config":        map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(config), "size": len(config)},
+			"layers": []any{map[string]any{
+				"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": digest(payload), "size": len(payload),
+				"annotations": map[string]any{
+					"dev.cosignproject.cosign/signature": said.Base64Signature,
+					"dev.sigstore.cosign/bundle":         string(said.RekorBundle),
+				},
+			}},
+		})))
+	return image, signed.public
 }
 
 func (w *world) put(t *testing.T, method, url, mediaType, body string) {
@@ -226,7 +266,7 @@ func (w *world) logged(t *testing.T, blob []byte) signed {
 	_, logID := w.logID(t)
 	at := time.Now().Unix()
 	// The log's promise covers this entry, as canonical JSON: members sorted, no space.
-	promise := sign(t, w.log, fmt.Appendf(nil, `{"body":"%s","integratedTime":%d,"logID":"%x","logIndex":0}`,
+	promise := sign(t, w.log, fmt.Appendf(nil, `{"body":"%s","integratedTime":%d,"logID":"%x","logIndex":1}`,
 		base64.StdEncoding.EncodeToString(body), at, logID))
 	hint := sha256.Sum256(der)
 	bundle := marshal(t, map[string]any{
@@ -234,7 +274,7 @@ func (w *world) logged(t *testing.T, blob []byte) signed {
 		"verificationMaterial": map[string]any{
 			"publicKey": map[string]any{"hint": hint[:]},
 			"tlogEntries": []any{map[string]any{
-				"logIndex":          "0",
+				"logIndex":          "1", // not 0, which sigstore-go before 0.6 takes for none
 				"logId":             map[string]any{"keyId": logID[:]},
 				"kindVersion":       map[string]any{"kind": "hashedrekord", "version": "0.0.1"},
 				"integratedTime":    fmt.Sprint(at),
@@ -251,7 +291,7 @@ func (w *world) logged(t *testing.T, blob []byte) signed {
 		"base64Signature": signature,
 		"rekorBundle": map[string]any{
 			"SignedEntryTimestamp": promise,
-			"Payload":              map[string]any{"body": body, "integratedTime": at, "logIndex": 0, "logID": hex.EncodeToString(logID[:])},
+			"Payload":              map[string]any{"body": body, "integratedTime": at, "logIndex": 1, "logID": hex.EncodeToString(logID[:])},
 		},
 	})
 	return signed{public, bundle, legacy}
