@@ -32,7 +32,11 @@ func (m *Model) Since(i Implementation, id string) (library, version string) {
 		return "", ""
 	}
 	var first *semver.Version
-	for _, impl := range []Implementation{i, V2} {
+	impls := []Implementation{i, V2}
+	if len(i.libraries()) > 0 {
+		impls = impls[:1]
+	}
+	for _, impl := range impls {
 		for _, h := range capability.Have {
 			for name, r := range h.Versions {
 				if name != cosign && of(name) == impl && r.from != nil && len(h.Linked) == 0 && (first == nil || r.from.LessThan(first)) {
