@@ -146,7 +146,8 @@ clients {
   search_path = true
 
   # Other files, and directories of files.
-  # Default: /usr/local/bin, /opt/*/bin, ~/go/bin, ~/.local/bin and ~/bin.
+  # Default: the usual directories beside PATH, and those of plug-ins of docker,
+  # notation and gh; "tufkeeper config show" lists them.
   # globs = ["/usr/local/bin", "/opt/*/bin", "~/go/bin", "~/.local/bin", "~/bin"]
 
   # What to leave out.
@@ -158,7 +159,7 @@ clients {
   # caches of CI hosts and at home; "tufkeeper config show" lists them.
   # packages = ["/usr/lib/python3/dist-packages", "/usr/lib/node_modules", "~/.local/lib/python3*/site-packages"]
 
-  # How often to look, and the biggest file to read.
+  # How often to look, and the biggest file to read (holes in it do not count).
   scan          = "15m"
   max_file_size = "512MiB"
 

@@ -103,13 +103,8 @@ func New(o Options) (*Agent, error) {
 	if o.Notify == nil {
 		o.Notify = func(string) {}
 	}
-	a := &Agent{o: o, log: o.Log, started: time.Now(), scans: client.NewScanCache(), distro: distribution()}
-	model, err := client.LoadModel("")
-	if err != nil {
-		return nil, err
-	}
-	a.model = model
-	keepers, err := a.prepare(o.Config)
+	a := &Agent{o: o, log: o.Log, started: time.Now(), distro: distribution()}
+	next, err := a.prepare(o.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -122,14 +117,14 @@ func New(o Options) (*Agent, error) {
 	if a.lock, err = store.LockDir(o.Config.StateDir); err != nil {
 		return nil, err
 	}
-	for _, k := range keepers {
+	for _, k := range next.keepers {
 		// A store that cannot be opened is its mirror's trouble alone; it is tried
 		// again with each refresh.
 		if err := k.open(o.Config.StateDir); err != nil {
 			k.failed(err)
 		}
 	}
-	a.adopt(o.Config, keepers)
+	a.adopt(next)
 	sinks := map[string]alert.Sink{"log": alert.NewLog(o.Log.Named("alert"))}
 	for name, s := range o.Sinks {
 		sinks[name] = s
@@ -151,21 +146,33 @@ func (a *Agent) Close() error {
 	return errors.Join(errs...)
 }
 
+// prepared is a config with what it asks for.
+type prepared struct {
+	cfg     config.Config
+	model   *client.Model
+	keepers []*keeper
+}
+
 // prepare builds what a config asks for, and touches nothing of what is running.
-func (a *Agent) prepare(cfg config.Config) ([]*keeper, error) {
-	var keepers []*keeper
+func (a *Agent) prepare(cfg config.Config) (prepared, error) {
+	model, err := client.LoadModel(cfg.Clients.Model)
+	if err != nil {
+		return prepared{}, err
+	}
+	p := prepared{cfg: cfg, model: model}
 	for _, m := range cfg.Mirrors {
 		k, err := newKeeper(m, cfg.Schedule, a.o)
 		if err != nil {
-			return nil, err
+			return prepared{}, err
 		}
-		keepers = append(keepers, k)
+		p.keepers = append(p.keepers, k)
 	}
-	return keepers, nil
+	return p, nil
 }
 
-// adopt puts prepared and opened keepers and their config in force.
-func (a *Agent) adopt(cfg config.Config, keepers []*keeper) {
+// adopt puts a prepared config with opened keepers in force.
+func (a *Agent) adopt(p prepared) {
+	cfg, keepers := p.cfg, p.keepers
 	for _, k := range keepers {
 		if told := lastReported(cfg, k.cfg); told != nil { // a restart makes no mirror whole
 			told.fill(&k.facts)
@@ -173,6 +180,8 @@ func (a *Agent) adopt(cfg config.Config, keepers []*keeper) {
 	}
 	old := a.mirrors
 	a.cfg, a.keepers = cfg, keepers
+	// What a file was found to be depends on the table.
+	a.model, a.scans = p.model, client.NewScanCache()
 	a.mirrors = make(map[string]result, len(keepers))
 	for _, k := range keepers {
 		if was, ok := old[k.cfg.Name]; ok {
@@ -253,9 +262,9 @@ func (a *Agent) loop(ctx context.Context) error {
 		case <-a.o.Reloads:
 			timer.Stop()
 			a.o.Notify("RELOADING=1")
-			if next, keepers, ok := a.reload(); ok {
+			if next, ok := a.reload(); ok {
 				tasks.stop()
-				a.replace(next, keepers)
+				a.replace(next)
 				tasks = a.start(ctx)
 			}
 			a.o.Notify("READY=1")

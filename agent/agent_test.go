@@ -50,7 +50,7 @@ func newHost(t *testing.T, o sandbox.Options) *host {
 	m := &h.cfg.Mirrors[0]
 	m.Name, m.InitialRoot, m.AllowHTTP, m.Attempts, m.Soak = "test", root, true, 1, 0
 	m.URL = parse(t, repo.URL())
-	h.cfg.Clients.SearchPath = false
+	h.cfg.Clients.SearchPath, h.cfg.Clients.Packages = false, nil
 	h.cfg.Caches.Quiet = 0
 	return h
 }

@@ -29,7 +29,7 @@ type ClientsOptions struct {
 // Clients judges clients by themselves: a report with nothing but clients, and
 // what could not be seen. It refreshes nothing and writes nothing.
 func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOptions) (status.Report, error) {
-	model, err := client.LoadModel("")
+	model, err := client.LoadModel(cfg.Clients.Model)
 	if err != nil {
 		return status.Report{}, err
 	}
@@ -42,7 +42,11 @@ func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOp
 		return status.Report{}, err
 	}
 	f.Unseen = append(f.Unseen, unseen...)
-	return status.Build(f, verdicts(model, f, repos), nil, status.About{}), nil
+	measure := measureOf(cfg, model)
+	if len(o.Assume) == 0 {
+		f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
+	}
+	return status.Build(f, measure.Clients(f.Clients, repos, f.At), nil, status.About{}), nil
 }
 
 // clientsSeen are the clients asked for: assumed, named, or found. A file that

@@ -71,6 +71,7 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 	}
 	f.Clients = a.clients
 	f.Unseen = append(f.Unseen, a.unseen...)
+	f.Unseen = append(f.Unseen, unmatched(measureOf(a.cfg, a.model), f.Clients)...)
 	var unseen []string
 	f.Host, unseen = checkup.Host(ctx, a.distro, homes(a.o.Env))
 	f.Unseen = append(f.Unseen, unseen...)
@@ -80,7 +81,7 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 // judge holds the clients against the repositories and the facts against the
 // limits, and says what holds now and what has changed.
 func (a *Agent) judge(f health.Facts) ([]health.Problem, []health.Change) {
-	a.judged = judgeClients(a.model, f)
+	a.judged = judgeClients(measureOf(a.cfg, a.model), f)
 	findings := health.Judge(f, limits(a.cfg), a.judged)
 	problems, changes := a.tracker.Update(f.At, findings, a.cfg.Alerts.Reminder)
 	a.stateErr = a.memory.save(a.cfg.StateDir, a.tracker)
@@ -177,20 +178,20 @@ func headline(err error) string {
 
 // reload reads and prepares a new config. One that cannot be used is refused:
 // what is in force stays in force.
-func (a *Agent) reload() (config.Config, []*keeper, bool) {
-	next, err := a.o.Reload()
-	var keepers []*keeper
+func (a *Agent) reload() (prepared, bool) {
+	cfg, err := a.o.Reload()
+	var next prepared
 	if err == nil {
-		keepers, err = a.prepare(next)
+		next, err = a.prepare(cfg)
 	}
-	if err == nil && next.StateDir != a.cfg.StateDir {
-		err = fmt.Errorf("state_dir changed from %q to %q: that needs a restart", a.cfg.StateDir, next.StateDir)
+	if err == nil && cfg.StateDir != a.cfg.StateDir {
+		err = fmt.Errorf("state_dir changed from %q to %q: that needs a restart", a.cfg.StateDir, cfg.StateDir)
 	}
 	if err != nil {
 		a.refuse(err)
-		return config.Config{}, nil, false
+		return prepared{}, false
 	}
-	return next, keepers, true
+	return next, true
 }
 
 // refuse tells that a config was not taken; it is a problem until one is.
@@ -201,27 +202,27 @@ func (a *Agent) refuse(err error) {
 
 // replace puts a prepared config in force in place of the one that is. When one
 // of its stores cannot be opened the old one stays.
-func (a *Agent) replace(next config.Config, keepers []*keeper) {
-	cfg, was := a.cfg, a.keepers
+func (a *Agent) replace(next prepared) {
+	was := prepared{cfg: a.cfg, model: a.model, keepers: a.keepers}
 	a.closeKeepers()
 	var err error
-	for _, k := range keepers {
-		if err = k.open(next.StateDir); err != nil {
+	for _, k := range next.keepers {
+		if err = k.open(next.cfg.StateDir); err != nil {
 			break
 		}
 	}
 	if err == nil {
 		a.cfgError = ""
-		a.adopt(next, keepers)
+		a.adopt(next)
 		return
 	}
-	a.keepers = keepers // those that were opened
+	a.keepers = next.keepers // those that were opened
 	a.closeKeepers()
 	a.refuse(err)
-	for _, k := range was {
-		if err := k.open(cfg.StateDir); err != nil {
+	for _, k := range was.keepers {
+		if err := k.open(was.cfg.StateDir); err != nil {
 			k.failed(err)
 		}
 	}
-	a.adopt(cfg, was)
+	a.adopt(was)
 }

@@ -21,7 +21,7 @@ import (
 // nothing and takes no lock. Problems that must hold for a while before an
 // agent raises them are told at once.
 func Look(ctx context.Context, cfg config.Config, env config.Env, about status.About) (status.Report, error) {
-	model, err := client.LoadModel("")
+	model, err := client.LoadModel(cfg.Clients.Model)
 	if err != nil {
 		return status.Report{}, err
 	}
@@ -61,7 +61,9 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 	f.Unseen = append(f.Unseen, checkup.Packages(ctx, here, f.Clients)...)
 	f.Host, unseen = checkup.Host(ctx, here, homes(env))
 	f.Unseen = append(f.Unseen, unseen...)
-	judged := judgeClients(model, f)
+	measure := measureOf(cfg, model)
+	f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
+	judged := judgeClients(measure, f)
 	problems := health.Problems(now, health.Judge(f, limits(cfg), judged))
 	return status.Build(f, judged, problems, about), nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/config"
 	"github.com/tufkeeper/tufkeeper/agent/publish"
 )
@@ -49,9 +50,12 @@ func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) error {
 }
 
 // CheckConfig says what of a config can only be seen wrong by building from it:
-// initial roots and their pins, certificates, schedules.
+// the compatibility table, initial roots and their pins, certificates, schedules.
 func CheckConfig(cfg config.Config) error {
 	var errs []error
+	if _, err := client.LoadModel(cfg.Clients.Model); err != nil {
+		errs = append(errs, err)
+	}
 	for _, m := range cfg.Mirrors {
 		if _, err := newKeeper(m, cfg.Schedule, Options{Log: hclog.NewNullLogger()}); err != nil {
 			errs = append(errs, err)

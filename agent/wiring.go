@@ -51,6 +51,9 @@ func findOptions(cfg config.Config, scans *client.ScanCache, model *client.Model
 	for _, g := range cfg.Clients.Globs {
 		o.Globs = append(o.Globs, g.String())
 	}
+	for _, g := range cfg.Clients.Packages {
+		o.Packages = append(o.Packages, g.String())
+	}
 	for _, g := range cfg.Clients.Exclude {
 		o.Exclude = append(o.Exclude, g.String())
 	}
@@ -102,20 +105,39 @@ func limits(cfg config.Config) health.Limits {
 	return l
 }
 
+// measureOf is what clients are judged by on this host.
+func measureOf(cfg config.Config, model *client.Model) health.Measure {
+	m := health.Measure{Model: model}
+	for _, w := range cfg.Clients.Minimums {
+		m.Minimums = append(m.Minimums, health.Minimum{Client: w.Client, Version: w.Version})
+	}
+	return m
+}
+
+// unmatched says which minimums are for clients that nobody knows.
+func unmatched(m health.Measure, found []health.ClientFacts) []string {
+	var lines []string
+	for _, w := range m.Unmatched(found) {
+		lines = append(lines, fmt.Sprintf("minimum %q: no client of that name is known, and none was found", w.Client))
+	}
+	return lines
+}
+
 // judgeClients holds every client against every mirror of which a set is known.
 // Expiry is not judged here: expired metadata is a problem of the mirror, not of
 // every client.
-func judgeClients(model *client.Model, f health.Facts) []health.ClientJudgement {
+func judgeClients(m health.Measure, f health.Facts) []health.ClientJudgement {
 	var repos []health.Repository
-	for _, m := range f.Mirrors {
-		if m.Set == nil {
+	for _, k := range f.Mirrors {
+		if k.Set == nil {
 			continue
 		}
 		repos = append(repos, health.Repository{
-			Mirror: m.Name, Preview: m.Preview, Requirements: m.Set.Requirements(), Caches: cachesOf(f.Caches, m.Name),
+			Mirror: k.Name, Preview: k.Preview, Requirements: k.Set.Requirements(), Caches: cachesOf(f.Caches, k.Name),
+			Forbidden: k.Forbidden, Probes: f.Probes,
 		})
 	}
-	return verdicts(model, f, repos)
+	return m.Clients(f.Clients, repos, f.At)
 }
 
 // cachesOf are the caches of one mirror.
@@ -127,20 +149,6 @@ func cachesOf(all []health.CacheFacts, mirror string) []health.CacheFacts {
 		}
 	}
 	return its
-}
-
-// verdicts holds every client against every repository.
-func verdicts(model *client.Model, f health.Facts, repos []health.Repository) []health.ClientJudgement {
-	judged := make([]health.ClientJudgement, 0, len(f.Clients))
-	for _, c := range f.Clients {
-		c.Client.Notes = health.Notes(c.Client, f.At)
-		j := health.ClientJudgement{Client: c.Client, System: c.System}
-		for _, r := range repos {
-			j.Judgements = append(j.Judgements, health.JudgeClient(model, c.Client, r))
-		}
-		judged = append(judged, j)
-	}
-	return judged
 }
 
 // laterClock joins what two mirrors know of time: the later highest time, the later answer.

@@ -181,10 +181,11 @@ func defaultCaches(env Env) []string {
 }
 
 func defaultClients(env Env) []Glob {
-	globs := []Glob{"/usr/local/bin", "/opt/*/bin"}
+	globs := []Glob{"/usr/local/bin", "/opt/*/bin", "/usr/{lib,libexec,local/lib,local/libexec}/docker/cli-plugins"}
 	if env.Home != "" {
-		for _, dir := range []string{"go/bin", ".local/bin", "bin"} {
-			globs = append(globs, literal(filepath.Join(env.Home, dir)))
+		home := literal(env.Home)
+		for _, dir := range []Glob{"go/bin", ".local/bin", "bin", ".docker/cli-plugins", ".config/notation/plugins/*", ".local/share/gh/extensions/*"} {
+			globs = append(globs, home+"/"+dir)
 		}
 	}
 	return globs

@@ -60,6 +60,7 @@ caches {
 }
 clients {
   search_path = false
+  packages    = []
   globs       = [%q]
 }
 log { format = "json" }
