@@ -111,6 +111,19 @@ func main() {
 	return dir
 }
 
+// buildPackage builds ./cmd/pkg of a workspace and returns the program's path.
+func buildPackage(t *testing.T, dir, pkg string, flags ...string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "program")
+	cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-mod=mod", "-o", out}, flags...), "./cmd/"+pkg)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOPROXY=off", "GOWORK=off", "GOTOOLCHAIN=local")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, text)
+	}
+	return out
+}
+
 // TestRealBuilds builds Go programs in the ways that cosign is built in, and
 // reads them back.
 func TestRealBuilds(t *testing.T) {
@@ -118,14 +131,7 @@ func TestRealBuilds(t *testing.T) {
 	m := loadModel(t)
 	build := func(t *testing.T, pkg string, flags ...string) (client.Client, error) {
 		t.Helper()
-		out := filepath.Join(t.TempDir(), "program")
-		cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-mod=mod", "-o", out}, flags...), "./cmd/"+pkg)...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOPROXY=off", "GOWORK=off", "GOTOOLCHAIN=local")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("building: %v\n%s", err, text)
-		}
-		return client.Read(out, m, 0)
+		return client.Read(buildPackage(t, dir, pkg, flags...), m, 0)
 	}
 	const stamp = "-X sigs.k8s.io/release-utils/version.gitVersion=v2.6.4"
 	for _, tt := range []struct {

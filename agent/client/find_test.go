@@ -128,14 +128,89 @@ func TestAFileIsReadOnce(t *testing.T) {
 	}
 }
 
-func TestAtMost200AreListed(t *testing.T) {
+func TestAtMost200OfAnOwnerAreListed(t *testing.T) {
 	dir := t.TempDir()
-	for i := range client.MaxClients + 7 {
-		write(t, filepath.Join(dir, fmt.Sprintf("cosign-%03d", i)), program(cosign201("v2.0.1"), fnLegacy, fmt.Sprint(i)))
+	put := func(name string, n, uid int) {
+		for i := range n {
+			path := write(t, filepath.Join(dir, fmt.Sprintf("%s-%03d", name, i)), program(cosign201("v2.0.1"), fnLegacy, name, fmt.Sprint(i)))
+			if uid != os.Getuid() {
+				if err := os.Chown(path, uid, -1); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 	}
-	got, errs := find(t, client.FindOptions{Dirs: []string{dir}})
-	if len(got) != client.MaxClients || len(errs) != 1 || !strings.Contains(errs[0].Error(), "7 more") {
+	put("a", client.MaxClients+7, os.Getuid())
+	o := client.FindOptions{Dirs: []string{dir}, Model: loadModel(t), Cache: client.NewScanCache()}
+	for range 2 { // read, and remembered
+		got, errs := client.Find(t.Context(), o)
+		if len(got) != client.MaxClients || len(errs) != 1 || !strings.Contains(errs[0].Error(), "7 more") {
+			t.Fatalf("listed %d, errors %v", len(got), errs)
+		}
+	}
+	// One that was not listed is, as soon as there is room.
+	for i := range 3 {
+		if err := os.Remove(filepath.Join(dir, fmt.Sprintf("a-%03d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, errs := client.Find(t.Context(), o)
+	if len(got) != client.MaxClients || len(errs) != 1 || !strings.Contains(errs[0].Error(), "4 more") {
+		t.Fatalf("listed %d, errors %v", len(got), errs)
+	}
+	if last := got[len(got)-1]; last.Path == "" || last.Name != "cosign" || last.Libraries[client.GoTUF] != "v0.5.2" {
+		t.Errorf("the last is %+v", last)
+	}
+	if os.Getuid() != 0 {
+		t.Skip("only root can give files to another owner")
+	}
+	put("b", client.MaxClients+1, 12345)
+	put("c", 5, 12346)
+	got, errs = client.Find(t.Context(), o)
+	if len(got) != 2*client.MaxClients+5 || len(errs) != 2 || !strings.Contains(fmt.Sprint(errs), "1 more of user 12345") {
 		t.Errorf("listed %d, errors %v", len(got), errs)
+	}
+}
+
+// TestNamesOfOneFile: links lead to one client, whatever was remembered of it.
+func TestNamesOfOneFile(t *testing.T) {
+	dir := t.TempDir()
+	first := write(t, filepath.Join(dir, "b"), program(cosign201("v2.0.1"), fnLegacy))
+	if err := os.Link(first, filepath.Join(dir, "c")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("c", filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	o := client.FindOptions{Dirs: []string{dir}, Model: loadModel(t), Cache: client.NewScanCache()}
+	for range 2 {
+		found, errs := client.Find(t.Context(), o)
+		if len(found) != 1 || found[0].Path != filepath.Join(dir, "a") || len(errs) != 0 {
+			t.Fatalf("found %v, errors %v", found, errs)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := client.Find(t.Context(), o); len(found) != 1 || found[0].Path != first {
+		t.Errorf("found %v", found)
+	}
+}
+
+// TestErrorsAreBounded: a directory full of what cannot be read is not a page full of errors.
+func TestErrorsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 300 {
+		if err := os.Symlink("x", filepath.Join(dir, fmt.Sprintf("loop-%d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("x", filepath.Join(dir, "x")); err != nil {
+		t.Fatal(err)
+	}
+	found, errs := client.Find(t.Context(), client.FindOptions{Dirs: []string{dir}, Model: loadModel(t)})
+	if len(found) != 0 || len(errs) != 201 || !strings.Contains(errs[200].Error(), "101 more errors") {
+		t.Errorf("found %v, %d errors, the last %v", found, len(errs), errs[len(errs)-1])
 	}
 }
 

@@ -133,8 +133,6 @@ func readOpen(path string, f *file, data func() []span, model *Model, maxSize in
 	switch {
 	case buildErr != nil:
 		c.Notes = append(c.Notes, fmt.Sprintf("its build information cannot be read (%v): what it was built from is not known", buildErr))
-	case build.Main.Path == "" && len(build.Deps) == 0:
-		c.Notes = append(c.Notes, "built without module information: the versions of its libraries are not known")
 	default:
 		c.addLibraries(model, build)
 		if len(c.Libraries) == 0 && len(build.Deps) > 0 {
@@ -148,6 +146,13 @@ func readOpen(path string, f *file, data func() []span, model *Model, maxSize in
 	c.Linked = found.linked
 	if !c.Linked.Any() {
 		return Client{}, notClient
+	}
+	switch {
+	case build == nil || len(c.Libraries) > 0:
+	case build.Main.Path == "":
+		c.Notes = append(c.Notes, "built without module information: the versions of its libraries are not known")
+	default:
+		c.Notes = append(c.Notes, "lists no library of the client that it links: the versions of its libraries are not known")
 	}
 	c.EmbeddedRoots = append(c.EmbeddedRoots, found.roots...)
 	if found.rootsLeft {

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/client"
+)
+
+// hook is a context that does something when it is asked for the nth time
+// whether it has ended, which every read from a file does first.
+type hook struct {
+	context.Context
+	asked atomic.Int64
+	at    int64
+	do    func()
+	end   bool // it ends then
+}
+
+func (h *hook) Err() error {
+	n := h.asked.Add(1)
+	if n == h.at && h.do != nil {
+		h.do()
+	}
+	if h.end && n >= h.at {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestAFileThatChangesWhileItIsRead(t *testing.T) {
+	old, young := program(cosign201("v2.0.1"), fnLegacy), program(cosign201("v2.0.0"), fnLegacy)
+	for _, tt := range []struct {
+		name   string
+		change func(path string) error
+		want   string // of the error; "" for a client
+	}{
+		{"rewritten", func(p string) error { return os.WriteFile(p, young, 0o600) }, "changed while being read"},
+		{"truncated", func(p string) error { return os.Truncate(p, 200) }, "changed while being read"},
+		{"emptied", func(p string) error { return os.Truncate(p, 0) }, "changed while being read"},
+		{"grown", func(p string) error { return os.Truncate(p, 1<<20) }, "changed while being read"},
+		{"removed", os.Remove, ""},
+		{"replaced", func(p string) error {
+			if err := os.WriteFile(p+".new", young, 0o755); err != nil { //nolint:gosec // a program
+				return err
+			}
+			return os.Rename(p+".new", p)
+		}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := write(t, filepath.Join(t.TempDir(), "cosign"), old)
+			ctx := &hook{Context: t.Context(), at: 4, do: func() {
+				if err := tt.change(path); err != nil {
+					t.Error(err)
+				}
+			}}
+			o := client.FindOptions{Files: []string{path}, Model: loadModel(t), Cache: client.NewScanCache()}
+			found, errs := client.Find(ctx, o)
+			if ctx.asked.Load() < ctx.at {
+				t.Fatal("nothing was changed")
+			}
+			if tt.want != "" {
+				if len(found) != 0 || len(errs) != 1 || !strings.Contains(errs[0].Error(), tt.want) {
+					t.Fatalf("found %v, errors %v", found, errs)
+				}
+			} else if len(found) != 1 || len(errs) != 0 || found[0].Version != "v2.0.1" {
+				t.Fatalf("found %v, errors %v", found, errs)
+			}
+			// What is there now is what the next look sees, whatever was remembered.
+			found, errs = client.Find(t.Context(), o)
+			switch tt.name {
+			case "rewritten", "replaced":
+				if len(found) != 1 || found[0].Version != "v2.0.0" {
+					t.Errorf("then found %v, errors %v", found, errs)
+				}
+			case "grown":
+				if len(found) != 1 || found[0].Version != "v2.0.1" {
+					t.Errorf("then found %v, errors %v", found, errs)
+				}
+			default:
+				if len(found) != 0 || len(errs) != 1 {
+					t.Errorf("then found %v, errors %v", found, errs)
+				}
+			}
+		})
+	}
+}
+
+func TestFindEndsInTheMiddleOfAFile(t *testing.T) {
+	big := program(cosign201("v2.0.1"), fnLegacy, strings.Repeat("x", 64<<20))
+	dir := t.TempDir()
+	for i := range 20 {
+		if i == 0 {
+			write(t, filepath.Join(dir, "big"), big)
+		} else if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), program(cosign201("v2.0.1"), fnLegacy, fmt.Sprint(i)), 0o755); err != nil { //nolint:gosec // a program
+			t.Fatal(err)
+		}
+	}
+	ctx := &hook{Context: t.Context(), at: 40, end: true}
+	cache := client.NewScanCache()
+	found, errs := client.Find(ctx, client.FindOptions{Files: []string{filepath.Join(dir, "big")}, Dirs: []string{dir}, Model: loadModel(t), Cache: cache})
+	if len(errs) != 1 || !errors.Is(errs[0], context.Canceled) || slices.ContainsFunc(found, func(c client.Client) bool { return filepath.Base(c.Path) == "big" }) {
+		t.Errorf("found %v, errors %v", found, errs)
+	}
+	// 64 MB are read in more than 64 pieces: it did not go on to the end.
+	if n := ctx.asked.Load(); n > ctx.at+30 {
+		t.Errorf("asked %d times whether to go on after the end", n-ctx.at)
+	}
+}
+
+func TestWhatIsNoRegularFile(t *testing.T) {
+	dir := t.TempDir()
+	fifo, socket := filepath.Join(dir, "fifo"), filepath.Join(dir, "socket")
+	if err := syscall.Mkfifo(fifo, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("/dev/zero", link); err != nil {
+		t.Fatal(err)
+	}
+	m := loadModel(t)
+	for _, path := range []string{fifo, socket, "/dev/zero", "/dev/null", link, dir} {
+		if _, err := client.Read(path, m, 0); err == nil {
+			t.Errorf("%s: read", path)
+		}
+		found, errs := client.Find(t.Context(), client.FindOptions{Files: []string{path}, Model: m})
+		if len(found) != 0 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "not a regular file") {
+			t.Errorf("%s: %v %v", path, found, errs)
+		}
+	}
+	if found, errs := client.Find(t.Context(), client.FindOptions{Dirs: []string{dir}, Model: m}); len(found) != 0 || len(errs) != 0 {
+		t.Errorf("in a directory: %v %v", found, errs)
+	}
+}
+
+// TestAVastSparseFile reads a program that claims a terabyte, whose end
+// holds what is looked for, as files on other file systems are laid out.
+func TestAVastSparseFile(t *testing.T) {
+	const size = 1 << 40
+	path := write(t, filepath.Join(t.TempDir(), "sparse"), program(cosign201("v2.0.1")))
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, at := range []int64{size / 3, size / 2, size - 4096} {
+		if _, err := f.WriteAt([]byte(strings.Trim(fnLegacy, "\x00")+"\x00"+rootDocument(int(at>>30)+1, "")), at); err != nil {
+			t.Skipf("no sparse files here: %v", err)
+		}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Sys().(*syscall.Stat_t).Blocks > 1<<20 {
+		t.Skip("no sparse files here")
+	}
+	start := time.Now()
+	c, err := client.Read(path, loadModel(t), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if !c.Linked.LegacyTUF || len(c.EmbeddedRoots) != 3 || c.Version != "v2.0.1" {
+		t.Errorf("found %+v", c)
+	}
+	// The limit holds for what is in the file.
+	var large *client.TooLargeError
+	if _, err := client.Read(path, loadModel(t), 8000); !errors.As(err, &large) || large.Size > 1<<20 {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestBuildInformationThatLies damages the build information of a program that
+// links a client: it is still one, of unknown libraries.
+func TestBuildInformationThatLies(t *testing.T) {
+	const magic = "\xff Go buildinf:"
+	good := string(program(cosign201("v2.0.1"), fnLegacy, "8faaee4d2b5f65678eb0831a8a3d5990a0271d3a"))
+	at := strings.Index(good, magic)
+	cut := func(s string, at int, with string) string { return s[:at] + with + s[at+len(with):] }
+	for name, data := range map[string]string{
+		"wiped":                           cut(good, at, strings.Repeat("\x00", 14)),
+		"a length beyond the file":        cut(good, at+32, "\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
+		"a length that never ends":        cut(good, at+32, strings.Repeat("\xff", 16)),
+		"no version of Go":                cut(good, at+32, "\x00"),
+		"pointers that point nowhere":     cut(good, at+14, "\x08\x00\xff\xff\xff\xff\xff\xff\xff\xff"),
+		"pointers of an impossible width": cut(good, at+14, "\x03\x00"),
+	} {
+		c, err := read(t, []byte(data))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(c.Libraries) != 0 || !c.Linked.LegacyTUF || !strings.Contains(strings.Join(c.Notes, "\n"), "build information cannot be read") {
+			t.Errorf("%s: %v, notes %q", name, c.Libraries, c.Notes)
+		}
+		if c.Name != "cosign" || c.VersionSource != "release commit" {
+			t.Errorf("%s: %s by %q", name, c.Name, c.VersionSource)
+		}
+	}
+	// A list of modules without those that are linked is as good as none.
+	if c, err := read(t, []byte(strings.ReplaceAll(good, "dep\t", "dip\t"))); err != nil || len(c.Libraries) != 0 || !strings.Contains(strings.Join(c.Notes, "\n"), "lists no library") {
+		t.Errorf("%+v, %v", c, err)
+	}
+	// Without a commit nobody knows what it is.
+	c, err := read(t, []byte(strings.Replace(cut(good, at, strings.Repeat("\x00", 14)), "8faaee4d", "00000000", 1)))
+	if err != nil || c.Name != "unknown" || c.Version != "" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if a := loadModel(t).Capabilities(c).Can(client.Legacy, client.KeyTypeECDSA); a != client.Maybe {
+		t.Errorf("what it can is %v", a)
+	}
+	// And without a client it is none.
+	if _, err := read(t, []byte(strings.Replace(cut(good, at, strings.Repeat("\x00", 14)), "client.(*Client)", "client.(*Klient)", 1))); !errors.Is(err, client.ErrNotClient) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestHostileHeaders writes numbers that hurt into the headers of a real program,
+// one field after the other, then at random.
+func TestHostileHeaders(t *testing.T) {
+	out := buildPackage(t, workspace(t), "client")
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(out, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	le := binary.LittleEndian
+	sections, count := int64(le.Uint64(data[40:])), int64(le.Uint16(data[60:]))
+	m := loadModel(t)
+	check := func(what string, at int64, with []byte) {
+		t.Helper()
+		if _, err := f.WriteAt(with, at); err != nil {
+			t.Fatal(err)
+		}
+		var was, is runtime.MemStats
+		runtime.ReadMemStats(&was)
+		start := time.Now()
+		_, err := client.Read(out, m, 0)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s took %s", what, took)
+		}
+		runtime.ReadMemStats(&is)
+		if n := is.TotalAlloc - was.TotalAlloc; n > 24<<20 {
+			t.Errorf("%s took %d bytes of memory", what, n)
+		}
+		if err != nil && strings.Contains(err.Error(), "panicked") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := f.WriteAt(data[at:at+int64(len(with))], at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hurting := []uint64{0, 1, 0x7fffffff, 0xffffffff, 1 << 40, 1<<63 - 1, 1 << 63, 1<<64 - 1, uint64(len(data)) - 1, uint64(len(data))}
+	for _, v := range hurting {
+		for at := int64(16); at < 64; at += 4 {
+			check(fmt.Sprintf("%x at %d of the header", v, at), at, le.AppendUint64(nil, v)[:min(8, 64-at)])
+		}
+	}
+	for i := range count {
+		for _, v := range hurting[2:7] {
+			for _, at := range []int64{0, 8, 24, 32, 40} { // name and type, flags, offset, size, link
+				check(fmt.Sprintf("%x at %d of section %d", v, at, i), sections+i*64+at, le.AppendUint64(nil, v))
+			}
+		}
+		// Compressed, whatever that would unpack to.
+		check(fmt.Sprintf("section %d compressed", i), sections+i*64+8, le.AppendUint64(nil, 1<<11))
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		at := r.Int64N(4096)
+		if r.IntN(2) == 0 {
+			at = sections + r.Int64N(count*64-8)
+		}
+		check("a random change", at, le.AppendUint64(nil, r.Uint64())[:1+r.IntN(8)])
+	}
+}
