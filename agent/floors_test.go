@@ -41,9 +41,12 @@ var floors = map[string]int{
 	"agent/health": 3,
 
 	"agent/alert":   4,
+	"agent/chart":   4,
 	"agent/checkup": 4,
+	"agent/probe":   4,
 	"agent/publish": 4,
 	"agent/refresh": 4,
+	"agent/replica": 4,
 	"agent/status":  4,
 
 	"agent": 5,

@@ -88,7 +88,7 @@ mirror.`,
 	})
 	root.AddCommand(
 		p.runCommand(), p.refreshCommand(), p.statusCommand(), p.checkCommand(),
-		p.cachesCommand(), p.clientsCommand(), p.configCommand(), p.serviceCommand(),
+		p.cachesCommand(), p.clientsCommand(), p.probeCommand(), p.configCommand(), p.serviceCommand(),
 		p.demoCommand(), p.versionCommand(),
 	)
 	return root
