@@ -145,6 +145,7 @@ type KnownRoot struct {
 	// OnlineKeysSince is the version whose timestamp and snapshot key ids are still this root's.
 	OnlineKeysSince int64  `json:"online_keys_since"`
 	Evidence        string `json:"evidence"`
+	Source          string `json:"source,omitempty"`
 }
 
 // KnownTargets is one version of the top-level targets of Sigstore's public instance.

@@ -109,6 +109,9 @@ func (r *versionRange) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// String returns the range as it is written in the table.
+func (r versionRange) String() string { return r.text }
+
 func (r versionRange) holds(v *semver.Version) bool {
 	return (r.from == nil || !v.LessThan(r.from)) && (r.to == nil || v.LessThan(r.to))
 }
