@@ -42,7 +42,7 @@ func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOp
 		return status.Report{}, err
 	}
 	f.Unseen = append(f.Unseen, unseen...)
-	measure := measureOf(cfg, model)
+	measure := measureOf(cfg, model, f.Host)
 	if len(o.Assume) == 0 {
 		f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
 	}

@@ -71,7 +71,7 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 	}
 	f.Clients = a.clients
 	f.Unseen = append(f.Unseen, a.unseen...)
-	f.Unseen = append(f.Unseen, unmatched(measureOf(a.cfg, a.model), f.Clients)...)
+	f.Unseen = append(f.Unseen, unmatched(measureOf(a.cfg, a.model, f.Host), f.Clients)...)
 	var unseen []string
 	f.Host, unseen = checkup.Host(ctx, a.distro, homes(a.o.Env))
 	f.Unseen = append(f.Unseen, unseen...)
@@ -81,7 +81,7 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 // judge holds the clients against the repositories and the facts against the
 // limits, and says what holds now and what has changed.
 func (a *Agent) judge(f health.Facts) ([]health.Problem, []health.Change) {
-	a.judged = judgeClients(measureOf(a.cfg, a.model), f)
+	a.judged = judgeClients(measureOf(a.cfg, a.model, f.Host), f)
 	findings := health.Judge(f, limits(a.cfg), a.judged)
 	problems, changes := a.tracker.Update(f.At, findings, a.cfg.Alerts.Reminder)
 	a.stateErr = a.memory.save(a.cfg.StateDir, a.tracker)

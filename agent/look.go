@@ -61,7 +61,7 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 	f.Unseen = append(f.Unseen, checkup.Packages(ctx, here, f.Clients)...)
 	f.Host, unseen = checkup.Host(ctx, here, homes(env))
 	f.Unseen = append(f.Unseen, unseen...)
-	measure := measureOf(cfg, model)
+	measure := measureOf(cfg, model, f.Host)
 	f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
 	judged := judgeClients(measure, f)
 	problems := health.Problems(now, health.Judge(f, limits(cfg), judged))

@@ -106,8 +106,8 @@ func limits(cfg config.Config) health.Limits {
 }
 
 // measureOf is what clients are judged by on this host.
-func measureOf(cfg config.Config, model *client.Model) health.Measure {
-	m := health.Measure{Model: model}
+func measureOf(cfg config.Config, model *client.Model, host health.HostFacts) health.Measure {
+	m := health.Measure{Model: model, Host: host}
 	for _, w := range cfg.Clients.Minimums {
 		m.Minimums = append(m.Minimums, health.Minimum{Client: w.Client, Version: w.Version})
 	}

@@ -89,7 +89,7 @@ func (j *judge) reads(c ClientJudgement, v Judgement, outdated bool) {
 		// A verdict we have no word for is not a pass either.
 		f.code = ClientUnknown
 	}
-	f.remedy = clientRemedy(c.Client, v.Required, own)
+	f.remedy = clientRemedy(c.Client, v, own)
 	j.add(f)
 }
 
@@ -126,7 +126,7 @@ func (j *judge) vulnerable(c ClientJudgement) {
 			continue
 		}
 		f := j.ofClient(c, "")
-		f.code, f.values["reason"], f.remedy = ClientVulnerable, reasons(known), clientRemedy(c.Client, v.Required, known)
+		f.code, f.values["reason"], f.remedy = ClientVulnerable, reasons(known), clientRemedy(c.Client, v, known)
 		if v.Required != "" {
 			f.fields = append(f.fields, "required", v.Required)
 		}
@@ -143,7 +143,7 @@ func (j *judge) minimum(c ClientJudgement) {
 	}
 	f := j.ofClient(c, "")
 	f.code, f.values["reason"], f.remedy = ClientBelowMinimum, Line(c.Minimum.Summary), c.Minimum.Remedy
-	if !c.Minimum.open {
+	if !c.Minimum.open && strings.HasPrefix(f.remedy, "install ") && !strings.Contains(f.remedy, c.Client.Path) {
 		f.remedy += " in place of " + Typed(c.Client.Path)
 	}
 	j.add(f)
@@ -215,9 +215,12 @@ func (j *judge) until(t time.Time) string {
 
 // clientRemedy says what to type: the release that meets every reason where it is
 // known, else what all the reasons agree on; "" leaves it to the catalogue.
-func clientRemedy(c client.Client, required string, reasons []Reason) string {
-	if required != "" && c.Name == cosignName {
-		return "install " + required + " or newer in place of " + Typed(c.Path)
+func clientRemedy(c client.Client, v Judgement, reasons []Reason) string {
+	switch {
+	case v.advice != "" && slices.ContainsFunc(reasons, replaceable):
+		return v.advice
+	case v.Required != "" && c.Name == cosignName:
+		return "install " + v.Required + " or newer in place of " + Typed(c.Path)
 	}
 	remedy := ""
 	for i, r := range reasons {

@@ -23,6 +23,7 @@ type Minimum struct{ Client, Version string }
 type Measure struct {
 	Model    *client.Model
 	Minimums []Minimum
+	Host     HostFacts // what to type depends on it
 }
 
 // ClientJudgement is one client with the verdicts on it, one per mirror.
@@ -34,8 +35,8 @@ type ClientJudgement struct {
 	// Minimum is the reason for which it does not meet the operator's minimum, or
 	// is not known to; nil when it does, or when there is none.
 	Minimum *Reason
-	// Advice is what to type on this host to replace it; empty when nothing helps.
-	Advice []string
+	// Advice is what to type on this host to replace it; nothing when that does not help.
+	Advice Advice
 }
 
 // Clients judges every client against every repository, as it is at that time.
@@ -61,7 +62,40 @@ func (m Measure) client(c ClientFacts, repos []Repository, at time.Time) ClientJ
 		}
 	}
 	m.minimum(&j)
+	m.advise(&j)
 	return j
+}
+
+// advise says what to type on this host, in the reasons that a newer client is the
+// answer to and, step by step, for the newest release that is wanted anywhere.
+func (m Measure) advise(j *ClientJudgement) {
+	wanted := ""
+	for k := range j.Judgements {
+		v := &j.Judgements[k]
+		if v.Required == "" {
+			continue
+		}
+		advice := Advise(m.Model, j.Client, m.Host, v.Required)
+		for i, r := range v.Reasons {
+			if advice.Line != "" && replaceable(r) {
+				v.Reasons[i].Remedy = advice.Line
+			}
+		}
+		if j.Minimum != nil && replaceable(*j.Minimum) && !v.Preview && !j.Minimum.open && advice.Line != "" {
+			j.Minimum.Remedy = advice.Line
+		}
+		v.advice = advice.Line
+		if wanted == "" || newerRequired(wanted, v.Required) {
+			wanted, j.Advice = v.Required, advice
+		}
+	}
+}
+
+// newerRequired says whether b asks for more than a.
+func newerRequired(a, b string) bool {
+	nameA, versionA, _ := strings.Cut(a, " ")
+	nameB, versionB, _ := strings.Cut(b, " ")
+	return nameA == nameB && client.Older(versionA, versionB)
 }
 
 // Unmatched returns the minimums for names that no client is known by, and that

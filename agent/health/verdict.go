@@ -82,6 +82,7 @@ type Judgement struct {
 	Until time.Time `json:"until,omitzero"`
 	// Probe is what the client did when it was run against this very set; nil where it was not.
 	Probe *ProbeOutcome `json:"probe,omitempty"`
+	advice string // one line of what to type for Required; "" where nothing is known
 	// Fit is the verdict without regard to advisories and minimum versions:
 	// whether the client reads the repository. "" takes Verdict for it.
 	Fit Verdict `json:"-"`
@@ -234,8 +235,8 @@ func next(times []time.Time, at time.Time) time.Time {
 // cannot do without its mirror, since the root it embeds is expired.
 func Notes(c client.Client, at time.Time) []string {
 	notes := slices.Clone(c.Notes)
-	if len(c.EmbeddedRoots) == 0 || at.IsZero() {
-		return notes
+	if len(c.EmbeddedRoots) == 0 || at.IsZero() || otherLanguage(c) {
+		return notes // in other languages an expired one keeps nobody from their cache
 	}
 	newest := slices.MaxFunc(c.EmbeddedRoots, func(a, b client.EmbeddedRoot) int { return a.Expires.Compare(b.Expires) })
 	if !at.After(newest.Expires) {

@@ -3,6 +3,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,8 +31,8 @@ func required(m *client.Model, c client.Client, r Repository, j Judgement) strin
 		}
 		rule, _ := m.Rule(reason.Rule)
 		impl := client.Legacy
-		if !slices.Contains(m.Uses(c), client.Legacy) {
-			impl = client.V2
+		if uses := m.Uses(c); len(uses) > 0 && !slices.Contains(uses, client.Legacy) {
+			impl = uses[0]
 		}
 		library, version := m.Since(impl, rule.Capability)
 		if library == "" {
@@ -123,7 +124,7 @@ func replaceable(reason Reason) bool {
 func remedy(c client.Client, reason Reason, required string) string {
 	switch {
 	case !replaceable(reason), required == "":
-	case c.Name == cosignName:
+	case c.Name == cosignName, strings.HasPrefix(required, c.Name+" ") && !strings.Contains(required, " and "):
 		return "install " + required + " or newer"
 	case strings.HasPrefix(reason.Rule, "R"):
 		return fmt.Sprintf("install a release of %s that is built with %s or newer", Plain(c.Name), required)
@@ -163,10 +164,19 @@ func advisories(m *client.Model, c client.Client) []Reason {
 		if a.CVE != "" {
 			id += " (" + a.CVE + ")"
 		}
+		fixed, severity := a.FixedFor(version), ""
+		remedy := verb + fixed
+		if len(a.Fixed) == 0 {
+			remedy = fixed
+		}
+		if a.Severity != "" && a.Severity != "unknown" {
+			severity = ", severity " + Plain(a.Severity)
+		}
 		out = append(out, Reason{
-			Rule:    a.ID,
-			Summary: fmt.Sprintf("%s: %s %s: %s", id, a.Of, Plain(version), a.Summary),
-			Remedy:  verb + a.FixedFor(version),
+			Rule: a.ID,
+			Summary: fmt.Sprintf("%s%s: %s %s: %s; fixed: %s; known as of %s",
+				id, severity, a.Of, Plain(version), a.Summary, fixed, cmp.Or(a.KnownAsOf, m.KnownAsOf)),
+			Remedy: remedy,
 		})
 	}
 	return out

@@ -242,7 +242,7 @@ func fields(t reflect.Type, prefix string) []string {
 	for f := range t.Fields() {
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
-		case tag == "-":
+		case tag == "-", !f.IsExported():
 		case f.Anonymous && tag == "":
 			names = append(names, fields(f.Type, prefix)...)
 		default:

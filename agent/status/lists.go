@@ -66,6 +66,9 @@ func (p *page) clients(ill, well int, whole bool) {
 		if len(c.Judgements) == 0 {
 			p.para(dim, "", "not judged: no mirror was refreshed yet")
 		}
+		if whole {
+			p.advice(c.Advice)
+		}
 	}
 	p.more(list.ill, "not ok", "tufkeeper clients")
 	p.more(list.well, "ok", "tufkeeper clients")
@@ -87,9 +90,74 @@ func (p *page) inside(c Client) {
 	if text := strings.Join(parts, ", "); text != "" {
 		p.para(dim, "", text)
 	}
+	if o := c.Package; o != nil {
+		p.para(dim, "", fmt.Sprintf("package %s %s (%s)", health.Plain(o.Name), health.Plain(o.Version), health.Plain(o.Manager)))
+	}
 	for _, n := range c.Notes {
 		p.para(dim, "", "note: "+n)
 	}
+}
+
+// advice tells what to type, line by line as it is to be typed: a line that is too
+// wide is continued as a shell reads it on.
+func (p *page) advice(steps []string) {
+	if len(steps) == 0 {
+		return
+	}
+	p.line(indent, p.paint(note, "to do:"))
+	for _, step := range steps {
+		for _, l := range typed(health.Line(step), p.width()-len(indent)-2) {
+			p.line(indent, "  ", l)
+		}
+	}
+}
+
+// typed breaks a line of shell at spaces outside of quotes, so that typed as it
+// stands it means the same. A word is never broken, however wide.
+func typed(step string, width int) []string {
+	if comment, ok := strings.CutPrefix(step, "# "); ok {
+		lines := wrap(comment, width-2)
+		for i := range lines {
+			lines[i] = "# " + lines[i]
+		}
+		return lines
+	}
+	if len([]rune(step)) <= width {
+		return []string{step}
+	}
+	all := words(step)
+	lines, line := []string{}, all[0]
+	for _, word := range all[1:] {
+		if len([]rune(line+" "+word+` \`)) > width {
+			lines, line = append(lines, line+` \`), "  "+word
+			continue
+		}
+		line += " " + word
+	}
+	return append(lines, line)
+}
+
+// words are what a line of shell is made of: parts between spaces that no quotes hold.
+func words(step string) []string {
+	var all []string
+	var quote, last rune
+	word := ""
+	for _, r := range step {
+		switch {
+		case quote == 0 && r == ' ' && last != '\\':
+			if word != "" {
+				all = append(all, word)
+			}
+			word, last = "", r
+			continue
+		case quote == 0 && (r == '\'' || r == '"') && last != '\\':
+			quote = r
+		case r == quote:
+			quote = 0
+		}
+		word, last = word+string(r), r
+	}
+	return append(all, word)
 }
 
 // judgement tells why a verdict is not "ok"; whole tells where the client starts,
@@ -101,6 +169,7 @@ func (p *page) judgement(j health.Judgement, whole bool) {
 			text += ", starting from " + health.Line(j.Start)
 		}
 		p.para(dim, "", text)
+		p.probe(j)
 	}
 	if j.Verdict == health.OK {
 		return
@@ -131,6 +200,24 @@ func (p *page) judgement(j health.Judgement, whole bool) {
 	if len(last) > 0 {
 		p.para(note, "→ ", strings.Join(last, "; "))
 	}
+}
+
+// probe tells what the client did when it was run.
+func (p *page) probe(j health.Judgement) {
+	if j.Probe == nil {
+		return
+	}
+	text := map[string]string{
+		health.ProbeOK: "reads it, as a probe saw", health.ProbeFailed: "refuses it, as a probe saw",
+	}[j.Probe.Outcome]
+	if text == "" {
+		text = "a probe came to nothing"
+	}
+	text += " at " + health.Instant(j.Probe.At)
+	if j.Probe.Error != "" {
+		text += ": " + health.Line(j.Probe.Error)
+	}
+	p.para(dim, "", text)
 }
 
 // ruleOf is a reason's rule as a short label; "" where the summary names it, as

@@ -82,6 +82,9 @@ type Client struct {
 	System     bool               `json:"system"`
 	Verdict    health.Verdict     `json:"verdict"` // the worst of the judgements
 	Judgements []health.Judgement `json:"judgements"`
+	// Advice are the lines to type on this host to replace it, in order; one that
+	// begins with "# " is a comment. Empty when replacing it does not help.
+	Advice []string `json:"advice"`
 }
 
 // Agent is the process that made a report.
@@ -128,6 +131,7 @@ func BuildClients(judged []health.ClientJudgement) []Client {
 	for _, j := range judged {
 		clients = append(clients, Client{
 			Client: j.Client, System: j.System, Verdict: health.Worst(j.Judgements), Judgements: j.Judgements,
+			Advice: j.Advice.Steps,
 		}.whole())
 	}
 	return clients
@@ -184,6 +188,7 @@ func (c Client) whole() Client {
 		c.Libraries = map[string]string{}
 	}
 	c.EmbeddedRoots, c.Notes, c.Judgements = list(c.EmbeddedRoots), list(c.Notes), list(c.Judgements)
+	c.Advice = list(c.Advice)
 	if len(c.Judgements) > 0 {
 		js := make([]health.Judgement, len(c.Judgements))
 		for i, j := range c.Judgements {

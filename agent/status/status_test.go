@@ -84,6 +84,7 @@ func cosign(version, path string) client.Client {
 	if version == "v2.0.1" {
 		c.MainModule, c.Notes = "github.com/sigstore/cosign/v2", nil
 		c.Libraries = map[string]string{"go-tuf": "v0.5.2", "sigstore": "v1.6.1"}
+		c.Package = &client.Package{Manager: "apk", Name: "cosign", Version: "2.0.1-r6"}
 		c.EmbeddedRoots = []client.EmbeddedRoot{{Version: 2, Expires: time.Date(2022, 5, 11, 0, 0, 0, 0, time.UTC)}}
 	}
 	return c
@@ -105,7 +106,17 @@ func judged(f health.Facts) []health.ClientJudgement {
 			j.Start, j.Verdict = "", health.Unknown
 			j.Reasons = []health.Reason{{Rule: "unknown", Summary: "the versions of its libraries cannot be told", Remedy: "install a released build"}}
 		}
-		out = append(out, health.ClientJudgement{Client: c.Client, System: c.System, Judgements: []health.Judgement{j}})
+		told := health.ClientJudgement{Client: c.Client, System: c.System}
+		if j.Verdict == health.Outdated {
+			j.Probe = &health.ProbeOutcome{Outcome: "failed", At: looked.Add(-time.Hour), Error: "error updating to TUF remote mirror: invalid key"}
+			told.Advice = health.Advice{Steps: []string{
+				"# the package of Alpine Linux v3.23 is cosign 2.6.3-r1, which is good",
+				"apk add --upgrade 'cosign>=2.2.0'",
+				"curl --proto '=https' -sSfLO https://example.org/cosign/releases/download/v2.6.3/cosign_checksums.txt && grep ' cosign-linux-amd64$' cosign_checksums.txt | sha256sum -c -",
+			}}
+		}
+		told.Judgements = []health.Judgement{j}
+		out = append(out, told)
 	}
 	return out
 }
@@ -217,6 +228,12 @@ func TestText(t *testing.T) {
 	}
 	golden(t, "caches-100", caches.String())
 	golden(t, "clients-100", clients.String())
+	clients.Reset()
+	s.Width = 80
+	if err := status.ClientsText(&clients, report(ill(t)), s); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "clients-80", clients.String())
 }
 
 // hostile is a host where everything that comes from outside is an attack on a
@@ -267,7 +284,9 @@ func TestNoTextEscapes(t *testing.T) {
 			}
 			for line := range strings.Lines(b.String()) {
 				line = strings.TrimSuffix(line, "\n")
-				if n := utf8.RuneCountInString(line); n > limit {
+				// A word of what is to be typed is never broken.
+				oneWord := len(strings.Fields(strings.TrimSuffix(line, ` \`))) == 1
+				if n := utf8.RuneCountInString(line); n > limit && !oneWord {
 					t.Errorf("width %d: %d columns: %q", width, n, line)
 				}
 				if strings.TrimRight(line, " ") != line {
