@@ -103,17 +103,26 @@ func repositories(ctx context.Context, cfg config.Config, env config.Env, o Clie
 		default:
 			repos = append(repos, health.Repository{
 				Mirror: m.Name, Preview: m.Preview, Requirements: set.Requirements(),
-				At: o.At, Start: start.name, StartRoot: start.root,
+				At: o.At, Start: start.name, StartRoot: start.root, Forbidden: forbiddenAt(cfg, m),
 			})
 		}
 	}
 	if len(o.Assume) == 0 { // an assumed release has no cache here
 		facts, _ := checkup.Caches(cachePlaces(cfg, env), mirrors, time.Now()) // a cache that cannot be seen is no start
+		probes, said := probed(cfg)
+		unseen = append(unseen, said...)
 		for i := range repos {
-			repos[i].Caches = cachesOf(facts, repos[i].Mirror)
+			repos[i].Caches, repos[i].Probes = cachesOf(facts, repos[i].Mirror), probes
 		}
 	}
 	return repos, unseen, nil
+}
+
+// forbiddenAt says whether the last report of this mirror was that it answers 403
+// for a root that it does not have.
+func forbiddenAt(cfg config.Config, m config.Mirror) bool {
+	told := lastReported(cfg, m)
+	return told != nil && told.Forbidden
 }
 
 type start struct {

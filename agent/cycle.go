@@ -75,6 +75,8 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 	var unseen []string
 	f.Host, unseen = checkup.Host(ctx, a.distro, homes(a.o.Env))
 	f.Unseen = append(f.Unseen, unseen...)
+	f.Probes, unseen = probed(a.cfg)
+	f.Unseen = append(f.Unseen, unseen...)
 	return f
 }
 

@@ -61,6 +61,8 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 	f.Unseen = append(f.Unseen, checkup.Packages(ctx, here, f.Clients)...)
 	f.Host, unseen = checkup.Host(ctx, here, homes(env))
 	f.Unseen = append(f.Unseen, unseen...)
+	f.Probes, unseen = probed(cfg)
+	f.Unseen = append(f.Unseen, unseen...)
 	measure := measureOf(cfg, model, f.Host)
 	f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
 	judged := judgeClients(measure, f)
@@ -87,6 +89,7 @@ func lastReported(cfg config.Config, m config.Mirror) *reported {
 }
 
 func (r *reported) fill(f *health.MirrorFacts) {
+	f.Forbidden = r.Forbidden
 	if r.LastAttempt != nil {
 		f.LastAttempt = *r.LastAttempt
 	}

@@ -46,7 +46,7 @@ func readWhere(ctx context.Context, where string) (health.Repository, error) {
 		where = (&url.URL{Scheme: "file", Path: abs}).String()
 	}
 	m, err := mirror.New(mirror.Options{
-		Name: "against", URLs: []string{where}, AllowHTTP: true, Attempts: 2, FileTimeout: 30 * time.Second,
+		Name: "against", URLs: []string{where}, AllowHTTP: true, ForbiddenEndsChain: true, Attempts: 2, FileTimeout: 30 * time.Second,
 		UserAgent: "tufkeeper",
 	}, hclog.NewNullLogger())
 	if err != nil {
@@ -56,6 +56,7 @@ func readWhere(ctx context.Context, where string) (health.Repository, error) {
 	if r.Requirements.Roots, err = w.roots(); err != nil {
 		return r, err
 	}
+	r.Forbidden = m.Stats().Forbidden
 	w.rest(&r.Requirements)
 	return r, w.err
 }

@@ -3,8 +3,10 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/config"
 	"github.com/tufkeeper/tufkeeper/agent/distro"
 	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/probe"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
@@ -121,6 +124,22 @@ func unmatched(m health.Measure, found []health.ClientFacts) []string {
 		lines = append(lines, fmt.Sprintf("minimum %q: no client of that name is known, and none was found", w.Client))
 	}
 	return lines
+}
+
+// probed is what clients did when they were run; nothing where none was. What
+// cannot be believed is told and counts for nothing.
+func probed(cfg config.Config) ([]health.ProbeFacts, []string) {
+	if cfg.Clients.ProbeResults == "" {
+		return nil, nil
+	}
+	probes, err := probe.ReadResults(cfg.Clients.ProbeResults)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, []string{err.Error()}
+	}
+	return probes, nil
 }
 
 // judgeClients holds every client against every mirror of which a set is known.

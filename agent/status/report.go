@@ -51,8 +51,10 @@ type Mirror struct {
 	LastError   *string    `json:"last_error"`   // nil: none
 	// FailureKind says what kind of error it was: "unreachable", "rollback" …
 	FailureKind health.FailureKind `json:"failure_kind,omitempty"`
-	NextAttempt *time.Time         `json:"next_attempt"` // nil: not planned
-	Failures    int                `json:"failures"`     // in a row
+	// Forbidden says that it answers 403, not 404, for a root that it does not have.
+	Forbidden   bool       `json:"forbidden,omitempty"`
+	NextAttempt *time.Time `json:"next_attempt"` // nil: not planned
+	Failures    int        `json:"failures"`     // in a row
 	// Roles holds root, timestamp, snapshot and targets of the last good set;
 	// empty before the first.
 	Roles map[string]Role `json:"roles"`
@@ -139,7 +141,7 @@ func BuildClients(judged []health.ClientJudgement) []Client {
 
 func mirror(m health.MirrorFacts) Mirror {
 	out := Mirror{
-		Name: m.Name, URL: m.URL, Preview: m.Preview, FailureKind: m.Kind, Failures: m.Failures, Roles: map[string]Role{},
+		Name: m.Name, URL: m.URL, Preview: m.Preview, FailureKind: m.Kind, Forbidden: m.Forbidden, Failures: m.Failures, Roles: map[string]Role{},
 		LastAttempt: instant(m.LastAttempt), LastSuccess: instant(m.LastSuccess), NextAttempt: instant(m.NextAttempt),
 	}
 	if m.LastError != "" {
