@@ -203,15 +203,17 @@ func (p *Probed) explain(model *client.Model) {
 	}
 	best := ""
 	for _, rule := range model.Rules {
-		_, tail, _ := cutLast(rule.Symptom, ": ")
-		expected := slices.Contains(p.Rules, rule.ID) && strings.Contains(p.Error, tail)
-		whole := strings.Contains(p.Error, rule.Symptom)
-		if rule.Symptom == "" || !expected && (!whole || len(rule.Symptom) <= len(best)) {
-			continue
-		}
-		best, p.Rule, p.Explanation = rule.Symptom, rule.ID, rule.Summary
-		if expected {
-			return
+		for _, symptom := range rule.Symptoms() {
+			_, tail, _ := cutLast(symptom, ": ")
+			expected := slices.Contains(p.Rules, rule.ID) && strings.Contains(p.Error, tail)
+			whole := strings.Contains(p.Error, symptom)
+			if !expected && (!whole || len(symptom) <= len(best)) {
+				continue
+			}
+			best, p.Rule, p.Explanation = symptom, rule.ID, rule.Summary
+			if expected {
+				return
+			}
 		}
 	}
 }

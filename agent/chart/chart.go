@@ -38,7 +38,7 @@ type row struct {
 	newest   int64    // public root that it reads, 0 for none
 	fails    string   // the rule that it fails by first, "" for none
 	since    string   // day of that
-	start    string
+	starts   []string // "root 12": the roots compiled in
 }
 
 // table is everything that both drawings show.
@@ -101,6 +101,9 @@ func (t table) row(name string, r client.Release) (row, error) {
 	if err != nil {
 		return out, fmt.Errorf("tabulating %s %s: %w", name, r.Version, err)
 	}
+	for _, e := range c.EmbeddedRoots {
+		out.starts = append(out.starts, fmt.Sprint("root ", e.Version))
+	}
 	for _, s := range t.states {
 		repository, ok := health.PublicRepository(t.m, s.root, s.targets)
 		if !ok {
@@ -117,7 +120,6 @@ func (t table) row(name string, r client.Release) (row, error) {
 				out.fails, out.since = outcome, s.since
 			}
 		}
-		out.start = j.Start
 		if n := len(out.outcomes); n == int(s.root-t.states[0].root)+1 {
 			out.outcomes[n-1] = outcome // newer targets under the same root
 		} else {

@@ -135,8 +135,8 @@ func embedded(r row) string {
 			roots = append(roots, fmt.Sprint("root ", v))
 		}
 	}
-	if len(roots) == 0 && r.release.Client != "none" {
-		return strings.TrimPrefix(r.start, "embedded ")
+	if len(roots) == 0 {
+		return strings.Join(r.starts, ", ") // those that its libraries carry
 	}
 	return strings.Join(roots, ", ")
 }
@@ -160,8 +160,15 @@ func (p *page) others() {
 func (p *page) rules() {
 	p.head("Rules", "rule", "when", "effect", "public instance", "lacks", "what the client prints", "what to do", "evidence")
 	for _, r := range p.m.Rules {
-		p.line(anchor(r.ID), r.Summary, r.Effect, r.PublicGood, link(r.Capability), code(r.Symptom), r.Remedy, proof(r.Status, r.Source))
+		p.line(anchor(r.ID), r.Summary, r.Effect, r.PublicGood, link(r.Capability), symptoms(r), r.Remedy, proof(r.Status, r.Source))
 	}
+}
+
+func symptoms(r client.Rule) string {
+	if r.SymptomV2 == "" {
+		return code(r.Symptom)
+	}
+	return code(r.Symptom) + " or " + code(r.SymptomV2)
 }
 
 func proof(evidence, source string) string {

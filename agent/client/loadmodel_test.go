@@ -25,7 +25,7 @@ func dated(t *testing.T, day string) []byte {
 	if bytes.Count(data, []byte(old)) == 0 {
 		t.Fatalf("no %s in the table", old)
 	}
-	return bytes.Replace(data, []byte(old), []byte(`"known_as_of": "`+day+`"`), 1)
+	return bytes.ReplaceAll(data, []byte(old), []byte(`"known_as_of": "`+day+`"`)) // its entries are no younger
 }
 
 func TestATableCanBeDroppedIn(t *testing.T) {

@@ -118,6 +118,7 @@ type Rule struct {
 	PublicGood string `json:"public_good,omitempty"` // since when Sigstore's public instance needs it
 	Capability string `json:"capability,omitempty"`  // what the client lacks
 	Symptom    string `json:"symptom"`               // the stable part of the client's error
+	SymptomV2  string `json:"symptom_v2,omitempty"`  // of go-tuf/v2's, where that is another
 	Remedy     string `json:"remedy"`
 	Status     string `json:"status"` // "measured" or "documented"
 	Source     string `json:"source,omitempty"`
@@ -259,6 +260,17 @@ func (m *Model) Rule(id string) (Rule, bool) {
 		}
 	}
 	return Rule{}, false
+}
+
+// Symptoms are the stable parts of what clients print when they meet the rule.
+func (r Rule) Symptoms() []string {
+	var all []string
+	for _, s := range []string{r.Symptom, r.SymptomV2} {
+		if s != "" {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // Release returns the release of cosign with that version, as it was written

@@ -97,12 +97,14 @@ func (j *Judgement) probed(m *client.Model, c client.Client, r Repository) {
 
 // explained returns the rule whose symptom is in a client's error.
 func explained(m *client.Model, text string) (client.Rule, bool) {
-	best := client.Rule{}
+	best, says := client.Rule{}, ""
 	for _, rule := range m.Rules {
-		// Of several, the longest symptom says most.
-		if rule.Symptom != "" && strings.Contains(text, rule.Symptom) && len(rule.Symptom) > len(best.Symptom) {
-			best = rule
+		for _, symptom := range rule.Symptoms() {
+			// Of several, the longest symptom says most.
+			if strings.Contains(text, symptom) && len(symptom) > len(says) {
+				best, says = rule, symptom
+			}
 		}
 	}
-	return best, best.ID != ""
+	return best, says != ""
 }

@@ -150,6 +150,9 @@ func (t *trial) key(version int64, k trust.KeyForm, isStart bool) {
 	}
 	gotuf := t.library(client.GoTUF, client.GoTUFv2)
 	pem, hex := k.Encoding == "pem", k.Encoding == "hex"
+	if isStart && len(k.Extra) > 0 { // the first that it stumbles over, and not the last
+		t.need(client.KeyExtraFields, "R20", fmt.Sprintf("%s has keys with the field %.40q, which %s does not know, and drops them", which, k.Extra[0], gotuf))
+	}
 	switch {
 	case k.KeyType == "ed25519" && k.Scheme == "ed25519" && hex:
 		t.need(client.Ed25519Keys, "key-type", fmt.Sprintf("%s has an Ed25519 key, which %s is not known to read", which, gotuf))

@@ -39,6 +39,8 @@ type KeyForm struct {
 	Scheme   string
 	Encoding string // "pem", "hex" or "other"
 	Curve    string // "P-256", "P-384" … for ECDSA keys that parse, else ""
+	// Extra are the fields of the key beside those of the specification, sorted.
+	Extra []string
 }
 
 // TargetsForm is what the targets demand.

@@ -74,6 +74,7 @@ func keyForms(keys map[string]*metadata.Key, roles map[string][]string) []KeyFor
 			Scheme:   key.Scheme,
 			Encoding: encoding,
 			Curve:    curve,
+			Extra:    extraFields(key),
 		})
 	}
 	return forms
@@ -98,6 +99,18 @@ func delegationKeys(d *metadata.Delegations) []KeyForm {
 		}
 	}
 	return keyForms(d.Keys, roles)
+}
+
+// extraFields are the fields of a key beside those of the specification and the
+// keyid_hash_algorithms that older ones have.
+func extraFields(key *metadata.Key) []string {
+	var extra []string
+	for _, name := range sortedKeys(key.UnrecognizedFields) {
+		if name != "keyid_hash_algorithms" {
+			extra = append(extra, name)
+		}
+	}
+	return extra
 }
 
 // onlineKeys digests what must stay the same for a client to read both the old and

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package health_test
+
+import (
+	"encoding/csv"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tufkeeper/tufkeeper/agent/client"
+	"github.com/tufkeeper/tufkeeper/agent/health"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// records returns the rows of one of the original measurements, by column. They
+// are 540 kB and not in this tree, whose testdata has their outcomes: name their
+// directory in TUFKEEPER_MEASUREMENTS to hold the model against them as well.
+func records(t *testing.T, name string) []map[string]string {
+	t.Helper()
+	dir := os.Getenv("TUFKEEPER_MEASUREMENTS")
+	if dir == "" {
+		t.Skip("TUFKEEPER_MEASUREMENTS names no directory; testdata has the outcomes")
+	}
+	f, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []map[string]string
+	for _, row := range rows[1:] {
+		r := map[string]string{}
+		for i, column := range rows[0] {
+			r[column] = row[i]
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// specOf is what Model.Assume takes for a client of the measurements.
+func specOf(t *testing.T, name, tuf string) string {
+	t.Helper()
+	words := strings.Fields(strings.ReplaceAll(name, "sigstore/sigstore", "sigstore"))
+	library := "go-tuf"
+	version := strings.Fields(tuf)[1]
+	switch words[0] {
+	case "cosign":
+		return "cosign@" + words[1]
+	case "sigstore-go":
+		library = "go-tuf/v2"
+	case "sigstore":
+	default:
+		t.Fatalf("client %q", name)
+	}
+	return library + "=" + version + "," + words[0] + "=" + words[1]
+}
+
+func outcome(j health.Judgement) string {
+	switch {
+	case j.Verdict == health.OK, j.Verdict == health.Vulnerable:
+		return "ok"
+	case j.Verdict != health.Outdated:
+		return string(j.Verdict)
+	}
+	return j.Reasons[0].Rule
+}
+
+// TestMeasuredMatrix holds the model against every row of the original matrix: the
+// outcome, the class of the failure, and the text by which the client says so.
+func TestMeasuredMatrix(t *testing.T) {
+	rows := records(t, "matrix.csv")
+	m, roots := loadModel(t), publicRoots(t, 15)
+	classes := map[string][]string{
+		"unknown_keytype": {"R1", "R2", "R3"}, "hex_key_rejected": {"R4", "R5"}, "mirror_older_than_trusted_root": {"R7"},
+		"target_hash_rejected": {"R6"}, "threshold_of_start_root": {"R20"},
+	}
+	agree, failures := 0, map[string]int{}
+	for i, row := range rows {
+		root, err1 := strconv.Atoi(row["root_version"])
+		targets, err2 := strconv.ParseInt(row["targets_version"], 10, 64)
+		if err1 != nil || err2 != nil {
+			t.Fatalf("row %d: %v", i+2, row)
+		}
+		r := health.Repository{Mirror: "m", Requirements: trust.Requirements{Roots: roots[:root], Targets: publicTargets(targets)}}
+		switch row["start_root"] {
+		case "embedded":
+			r.Start = "embedded"
+		case "root 1":
+			r.StartRoot = &roots[0]
+		case "root of that state":
+			r.Start = "newest"
+		default:
+			t.Fatalf("row %d: start %q", i+2, row["start_root"])
+		}
+		c := assume(t, specOf(t, row["client"], row["tuf_library"]))
+		got := outcome(health.Fit(m, c, r))
+		printed := row["error"]
+		if row["failure_class"] == "target_hash_rejected" {
+			printed = row["legacy_targets"] // initialize itself succeeds
+		}
+		if row["failure_class"] == "" {
+			if got != "ok" || row["result"] != "ok" {
+				t.Errorf("row %d: %s: measured %s, judged %s", i+2, row["client"], row["result"], got)
+				continue
+			}
+			agree++
+			continue
+		}
+		rule, _ := m.Rule(got)
+		symptom := rule.Symptom
+		if c.Linked.TUFv2 && rule.SymptomV2 != "" {
+			symptom = rule.SymptomV2
+		}
+		if !slices.Contains(classes[row["failure_class"]], got) || !strings.Contains(printed, symptom) {
+			t.Errorf("row %d: %s, start %s, root %d, targets %d: measured %s %q, judged %s %q",
+				i+2, row["client"], row["start_root"], root, targets, row["failure_class"], printed, got, symptom)
+			continue
+		}
+		failures[got]++
+		agree++
+	}
+	t.Logf("%d of %d rows agree in outcome, class and text; failures by rule: %v", agree, len(rows), failures)
+	if agree != len(rows) || len(rows) != 2520 {
+		t.Errorf("%d of %d rows agree, want all of 2520", agree, len(rows))
+	}
+}
+
+// TestTestdataIsTheMatrix sees to it that testdata/matrix.txt has every row.
+func TestTestdataIsTheMatrix(t *testing.T) {
+	have := map[string]int{}
+	var states []string
+	for _, line := range lines(t, "matrix.txt") {
+		if line[0] == "state" {
+			states = append(states, strings.Join([]string{line[1], line[2], line[4]}, " "))
+			continue
+		}
+		for i, class := range line[3:] {
+			have[strings.Join([]string{line[1], line[2], states[i], class}, " ")]++
+		}
+	}
+	class := map[string]string{
+		"": "ok", "unknown_keytype": "key", "hex_key_rejected": "hex", "mirror_older_than_trusted_root": "older",
+		"target_hash_rejected": "hash", "threshold_of_start_root": "threshold",
+	}
+	start := map[string]string{"embedded": "embedded", "root 1": "first", "root of that state": "newest"}
+	for i, row := range records(t, "matrix.csv") {
+		key := strings.Join([]string{specOf(t, row["client"], row["tuf_library"]), start[row["start_root"]],
+			row["root_version"], row["state"], row["targets_version"], class[row["failure_class"]]}, " ")
+		if have[key] == 0 {
+			t.Errorf("row %d is not there: %s", i+2, key)
+		}
+		have[key]--
+	}
+	for key, n := range have {
+		if n > 0 {
+			t.Errorf("%d more of %s", n, key)
+		}
+	}
+}
+
+// TestHTTPAnswers: what clients make of an answer for a root that is not there. The
+// model speaks of 404, which ends the chain for all, and of 403.
+func TestHTTPAnswers(t *testing.T) {
+	m := loadModel(t)
+	spoken, unspoken := 0, 0
+	all := lines(t, "http-answers.txt")
+	for _, line := range all[1:] {
+		c, err := m.Assume(line[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, answer := range all[0][1:] {
+			measured := line[2+i]
+			var judged client.Answer
+			switch answer {
+			case "404":
+				judged = client.Yes
+			case "403":
+				judged = m.Capabilities(c).Can(m.Uses(c)[0], client.Forbidden)
+			default:
+				unspoken++
+				if measured != "fail" {
+					t.Errorf("%s goes on after %s: a capability that the model should have", line[1], answer)
+				}
+				continue
+			}
+			spoken++
+			if (judged == client.Yes) != (measured == "ok") || judged == client.Maybe {
+				t.Errorf("%s, %s: measured %s, judged %s", line[1], answer, measured, judged)
+			}
+		}
+	}
+	if spoken != 18 || unspoken != 36 {
+		t.Errorf("the model speaks of %d rows and not of %d, want 18 and 36", spoken, unspoken)
+	}
+}
+
+func TestTestdataIsTheHTTPAnswers(t *testing.T) {
+	all := lines(t, "http-answers.txt")
+	n := 0
+	for _, row := range records(t, "http-answers.csv") {
+		words := strings.Fields(row["client"]) // sigstore v1.6.1 / go-tuf v0.5.2
+		library := words[3]
+		if words[0] == "sigstore-go" {
+			library = "go-tuf/v2"
+		}
+		spec := library + "=" + words[4] + "," + words[0] + "=" + words[1]
+		line := slices.IndexFunc(all, func(l []string) bool { return l[1] == spec })
+		at := slices.Index(all[0], row["answer_for_absent_file"])
+		want := "fail"
+		if row["result"] == "ok" {
+			want = "ok"
+		}
+		if line < 0 || at < 0 || all[line][1+at] != want {
+			t.Errorf("%s, %s: %s is not there", spec, row["answer_for_absent_file"], want)
+		}
+		n++
+	}
+	if n != 54 {
+		t.Errorf("%d rows", n)
+	}
+}
