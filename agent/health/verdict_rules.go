@@ -3,6 +3,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,14 +36,20 @@ func (t *trial) fails(rule, summary string) { t.failed = true; t.add(rule, summa
 func (t *trial) unclear(rule, summary string) { t.open = true; t.add(rule, summary, true) }
 
 func (t *trial) add(id, summary string, open bool) {
-	if slices.ContainsFunc(t.reasons, func(r Reason) bool { return r.Rule == id }) {
+	i := slices.IndexFunc(t.reasons, func(r Reason) bool { return r.Rule == id })
+	if i >= 0 && (open || !t.reasons[i].open) {
 		return // the first root that shows it is enough
 	}
 	rule, _ := t.m.Rule(id) // the table is refused without the rules named here
 	if summary == "" {
 		summary = rule.Summary
 	}
-	t.reasons = append(t.reasons, Reason{Rule: id, Summary: summary, Remedy: rule.Remedy, open: open})
+	reason := Reason{Rule: id, Summary: summary, Remedy: cmp.Or(newerPackage(t.c, id), rule.Remedy), open: open}
+	if i >= 0 {
+		t.reasons[i] = reason // what fails outweighs what is not known
+		return
+	}
+	t.reasons = append(t.reasons, reason)
 }
 
 // into returns the judgement with the outcome of the trial.
@@ -70,6 +77,9 @@ func verdictOf(reasons []Reason) Verdict {
 // run goes through the rules in the order in which a client meets them.
 func (t *trial) run() {
 	roots := t.r.Requirements.Roots
+	if t.impl == client.ImplPython {
+		t.pythonCrypto()
+	}
 	if t.start.alone {
 		t.gotOn = true
 		t.reads(roots[len(roots)-1], false)
@@ -138,6 +148,10 @@ func (t *trial) sameOnlineKeys(older trust.RootForm) bool {
 // reads holds every key of one root against the client: one that it cannot read
 // makes it refuse the whole root (measured).
 func (t *trial) reads(root trust.RootForm, isStart bool) {
+	if otherLanguage(t.c) {
+		t.readsOther(root, isStart)
+		return
+	}
 	for _, k := range root.Keys {
 		t.key(root.Version, k, isStart)
 	}
@@ -238,6 +252,10 @@ func (t *trial) targets() {
 		t.need(client.SHA256Only, "R6", fmt.Sprintf("target files (%s) carry a sha256 hash only, which %s rejects",
 			some(targets.SHA256Only), t.library(client.Sigstore, client.SigstoreGo)))
 	}
+	if otherLanguage(t.c) {
+		t.otherLogs(targets.LogKeyTypes)
+		return
+	}
 	if t.impl != client.V2 {
 		return // the legacy client reads single key files, not trusted_root.json
 	}
@@ -262,6 +280,9 @@ func some(paths []string) string {
 // library names the client's library with its version: the first name for the
 // legacy client, the second for the v2 one.
 func (t *trial) library(legacy, v2 string) string {
+	if otherLanguage(t.c) {
+		return t.otherLibrary()
+	}
 	name := legacy
 	if t.impl == client.V2 {
 		name = v2

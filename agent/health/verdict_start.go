@@ -124,6 +124,9 @@ func publicRoot(m *client.Model, e client.EmbeddedRoot) (client.KnownRoot, bool)
 
 // cachedStarts returns the roots in caches from which clients of that kind start.
 func cachedStarts(m *client.Model, impl client.Implementation, r Repository) []start {
+	if impl != client.Legacy && impl != client.V2 {
+		return nil // caches of clients in other languages are not looked at
+	}
 	layout := cache.LayoutSigstoreGo
 	if impl == client.Legacy {
 		layout = cache.LayoutLegacy
