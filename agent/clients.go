@@ -19,11 +19,29 @@ import (
 
 // ClientsOptions narrows or changes what Clients judges.
 type ClientsOptions struct {
-	Files   []string // these files instead of what the config finds
-	Assume  []string // these releases, which are not installed
-	Against string   // a mirror URL, a directory of N.root.json, or one root file; "" for the stores
-	Start   string   // "embedded", "newest" or a root file; "" for where a client does start
-	At      time.Time
+	Files  []string // these files instead of what the config finds
+	Assume []string // these releases, which are not installed
+	// AllReleases judges every known release of cosign; beside Assume it is not allowed.
+	AllReleases bool
+	Against     string // a mirror URL, a directory of N.root.json, or one root file; "" for the stores
+	Start       string // "embedded", "newest" or a root file; "" for where a client does start
+	At          time.Time
+}
+
+// assumed says whether nothing that is installed is judged.
+func (o ClientsOptions) assumed() bool { return o.AllReleases || len(o.Assume) > 0 }
+
+// ReleaseDates returns when each known release of cosign was made, by its version.
+func ReleaseDates(cfg config.Config) (map[string]string, error) {
+	model, err := client.LoadModel(cfg.Clients.Model)
+	if err != nil {
+		return nil, err
+	}
+	dates := map[string]string{}
+	for _, r := range model.Releases {
+		dates[r.Version] = r.Date
+	}
+	return dates, nil
 }
 
 // Clients judges clients by themselves: a report with nothing but clients, and
@@ -43,7 +61,7 @@ func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOp
 	}
 	f.Unseen = append(f.Unseen, unseen...)
 	measure := measureOf(cfg, model, f.Host)
-	if len(o.Assume) == 0 {
+	if !o.assumed() {
 		f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
 	}
 	return status.Build(f, measure.Clients(f.Clients, repos, f.At), nil, status.About{}), nil
@@ -55,14 +73,20 @@ func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *
 	f := health.Facts{At: time.Now()}
 	here := distribution()
 	f.Host, f.Unseen = checkup.Host(ctx, here, homes(env))
-	for _, spec := range o.Assume {
+	specs := o.Assume
+	if o.AllReleases {
+		for _, r := range model.Releases {
+			specs = append(specs, "cosign@"+r.Version)
+		}
+	}
+	for _, spec := range specs {
 		c, err := model.Assume(spec)
 		if err != nil {
 			return f, err
 		}
 		f.Clients = append(f.Clients, health.ClientFacts{Client: c})
 	}
-	if len(o.Assume) > 0 {
+	if o.assumed() {
 		return f, nil
 	}
 	find := findOptions(cfg, nil, model)
@@ -107,7 +131,7 @@ func repositories(ctx context.Context, cfg config.Config, env config.Env, o Clie
 			})
 		}
 	}
-	if len(o.Assume) == 0 { // an assumed release has no cache here
+	if !o.assumed() { // an assumed release has no cache here
 		facts, _ := checkup.Caches(cachePlaces(cfg, env), mirrors, time.Now()) // a cache that cannot be seen is no start
 		probes, said := probed(cfg)
 		unseen = append(unseen, said...)

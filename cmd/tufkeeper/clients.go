@@ -20,6 +20,7 @@ type clientsFlags struct {
 	json    bool
 	failOn  []string
 	assume  []string
+	all     bool
 	against string
 	start   string
 	at      string
@@ -35,11 +36,13 @@ them, and holds each against every configured mirror. Verdicts, worst first:
 outdated (cannot read what is in force), unknown, endangered (cannot read a
 preview), vulnerable (has a known advisory), ok.
 
-With --assume it judges a release that is not installed.`,
+With --assume it judges a release that is not installed, for planning an upgrade;
+with --all-releases every known release of cosign, against one root or mirror.`,
 		Example: `  tufkeeper clients
   tufkeeper clients /usr/local/bin/cosign
   tufkeeper clients --assume cosign@v2.0.1
   tufkeeper clients --assume cosign@2.2.4 --against ./root_history --json
+  tufkeeper clients --all-releases --against ./15.root.json
   tufkeeper clients --fail-on outdated`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			return p.clients(cmd.Context(), paths, f)
@@ -49,6 +52,7 @@ With --assume it judges a release that is not installed.`,
 	fl.BoolVar(&f.json, "json", false, "one JSON document")
 	fl.StringSliceVar(&f.failOn, "fail-on", nil, "exit 1 when a client has this `verdict`; may be repeated")
 	fl.StringArrayVar(&f.assume, "assume", nil, "judge this `release` instead: cosign@v2.0.1, or go-tuf=v0.5.2,sigstore=v1.6.1; may be repeated")
+	fl.BoolVar(&f.all, "all-releases", false, "judge every known release of cosign instead, as a table")
 	fl.StringVar(&f.against, "against", "", "judge against `where` instead of the store: a mirror URL, a directory of N.root.json, or one root file")
 	fl.StringVar(&f.start, "start", "", "the `root` a client starts from: embedded, newest, or a root file (default: where it does start; embedded for an assumed release)")
 	fl.StringVar(&f.at, "at", "", "judge expiry at this `time` (RFC 3339); without it an assumed release is not judged by expiry")
@@ -58,6 +62,9 @@ With --assume it judges a release that is not installed.`,
 func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) error {
 	if err := oneOf("--fail-on", f.failOn, "outdated", "unknown", "endangered", "vulnerable", "ok"); err != nil {
 		return err
+	}
+	if f.all && (len(f.assume) > 0 || len(paths) > 0) {
+		return &usageError{err: fmt.Errorf("--all-releases judges every known release: name no other"), hint: "see: tufkeeper clients --help"}
 	}
 	if len(f.assume) > 0 && len(paths) > 0 {
 		return &usageError{err: fmt.Errorf("--assume judges a release, PATH a file: name one of them"), hint: "see: tufkeeper clients --help"}
@@ -82,13 +89,22 @@ func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) e
 	}
 	done := p.progress("reading clients")
 	r, err := agent.Clients(ctx, cfg, p.env, agent.ClientsOptions{
-		Files: paths, Assume: f.assume, Against: f.against, Start: f.start, At: at,
+		Files: paths, Assume: f.assume, AllReleases: f.all, Against: f.against, Start: f.start, At: at,
 	})
 	done()
 	if err != nil {
 		return err
 	}
-	if err := p.tellClients(r, f.json); err != nil {
+	switch {
+	case f.all && !f.json:
+		var dates map[string]string
+		if dates, err = agent.ReleaseDates(cfg); err == nil {
+			err = status.ReleasesText(p.stdout, r, dates, p.style(p.stdout))
+		}
+	default:
+		err = p.tellClients(r, f.json)
+	}
+	if err != nil {
 		return err
 	}
 	for _, c := range r.Clients {
