@@ -18,7 +18,7 @@ import (
 )
 
 // module writes the files of a module, named by their paths, and returns its directory.
-func module(t *testing.T, dir string, files map[string]string) {
+func module(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -37,7 +37,7 @@ const (
 	mainSource  = "package main\n\nimport \"github.com/theupdateframework/go-tuf/client\"\n\nfunc main() { println(new(client.Client).Update()) }\n"
 )
 
-func run(t *testing.T, dir string, env []string, name string, args ...string) string {
+func run(t testing.TB, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
