@@ -10,7 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
@@ -225,6 +227,95 @@ func TestTestdataIsTheHTTPAnswers(t *testing.T) {
 		n++
 	}
 	if n != 54 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// TestScenarios holds the model against what clients did with the caches, upgrades,
+// expiries and gaps that a host goes through.
+func TestMeasuredScenarios(t *testing.T) {
+	m, roots := loadModel(t), publicRoots(t, 15)
+	var printed []string
+	if os.Getenv("TUFKEEPER_MEASUREMENTS") != "" {
+		for _, row := range records(t, "scenarios.csv") {
+			printed = append(printed, row["result"])
+		}
+	}
+	all := lines(t, "scenarios.txt")
+	for i, line := range all {
+		spec, start, newest, missing, at, expires, want := line[0], line[1], number(t, line[2]), line[3], line[4], line[5], line[6]
+		r := health.Repository{Start: "embedded"}
+		for _, root := range roots[:newest] {
+			if !slices.Contains(strings.Split(missing, ","), strconv.FormatInt(root.Version, 10)) {
+				r.Requirements.Roots = append(r.Requirements.Roots, root)
+			}
+		}
+		if start != "embedded" {
+			r.StartRoot = &roots[number(t, start)-1]
+		}
+		if at != "-" {
+			r.At, r.Requirements.TimestampExpires = instant(t, at), instant(t, expires)
+		}
+		if want == "until" { // its own cache is where it starts, and what it works from until then
+			r.StartRoot, r.Start, r.Requirements.TimestampExpires = nil, "", time.Time{}
+			r.Caches = []health.CacheFacts{{Cache: cache.Cache{Layout: cache.LayoutLegacy}, Inspection: cache.Inspection{Root: publicRoot(t, number(t, start)), TimestampExpires: instant(t, expires)}}}
+		}
+		c := assume(t, spec)
+		j := health.Fit(m, c, r)
+		got := outcome(j)
+		if want == "until" && got == "R2" && j.Until.Equal(instant(t, expires)) {
+			got = want
+		}
+		if got != want {
+			t.Errorf("line %d: %v: judged %s (%v)", i+1, line, got, j.Reasons)
+		}
+		if printed == nil {
+			continue
+		}
+		rule, _ := m.Rule(want)
+		symptoms := rule.Symptoms()
+		if want == "ok" || want == "until" {
+			symptoms = []string{"ok"}
+		}
+		if !slices.ContainsFunc(symptoms, func(s string) bool { return strings.Contains(printed[i], s) }) {
+			t.Errorf("line %d: %v: the client printed %q", i+1, line, printed[i])
+		}
+	}
+	if len(all) != 53 || printed != nil && len(printed) != 53 {
+		t.Errorf("%d scenarios, %d measured, want 53", len(all), len(printed))
+	}
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestTestdataIsTheFeatures sees to it that testdata/features.txt has every row.
+func TestTestdataIsTheFeatures(t *testing.T) {
+	all, n := lines(t, "features.txt"), 0
+	for _, row := range records(t, "features.csv") {
+		words := strings.Fields(strings.TrimPrefix(row["client"], "mixed: ")) // sigstore v1.6.1 / go-tuf v0.5.2
+		spec := "cosign@" + words[1]
+		if words[0] != "cosign" {
+			library := "go-tuf"
+			if words[0] == "sigstore-go" {
+				library = "go-tuf/v2"
+			}
+			spec = library + "=" + words[4] + "," + words[0] + "=" + words[1]
+		}
+		line := slices.IndexFunc(all, func(l []string) bool { return l[1] == spec })
+		at := slices.Index(all[0], row["feature"])
+		if line < 0 || at < 0 || (all[line][1+at] == "ok") != (row["result"] == "ok") {
+			t.Errorf("%s, %s: %s is not there", spec, row["feature"], row["result"])
+		}
+		n++
+	}
+	if n != 450 {
 		t.Errorf("%d rows", n)
 	}
 }
