@@ -73,13 +73,16 @@ func Packages(ctx context.Context, d *distro.Distro, clients []health.ClientFact
 		if c.Version == "" {
 			c.Version, c.VersionSource = owner.Version, sourcePackage
 		}
-		if len(c.Libraries) == 0 {
-			// The map is shared with the scan cache: it is replaced, never filled.
-			c.Libraries = libraries(owner.Sources)
+		if found := libraries(owner.Sources); len(c.Libraries) == 0 && len(found) > 0 {
+			// Map and notes are shared with the scan cache: they are replaced, never changed.
+			c.Libraries = found
+			c.Notes = append(slices.DeleteFunc(slices.Clone(c.Notes), func(n string) bool { return n == client.NoteWithoutModules }), noteFromPackage)
 		}
 	}
 	return lines(errs)
 }
+
+const noteFromPackage = "built without module information: its libraries are those that its package was built from"
 
 // sourcePackage is the version source of a client that only its package knows.
 const sourcePackage = "package"

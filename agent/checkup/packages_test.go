@@ -46,9 +46,9 @@ func TestThePackageTellsWhatABinaryDoesNot(t *testing.T) {
 		"var/lib/dpkg/status": debian, "var/lib/dpkg/info/cosign.list": "/usr/bin/cosign\n/usr/bin/cosign-too\n",
 		"usr/bin/cosign": "x", "usr/bin/cosign-too": "x", "usr/local/bin/cosign": "x",
 	})
-	shared := map[string]string{}
+	shared, notes := map[string]string{}, []string{client.NoteWithoutModules, "another"}
 	clients := []health.ClientFacts{
-		{Client: client.Client{Path: "/usr/bin/cosign", Name: "cosign", Libraries: shared}},
+		{Client: client.Client{Path: "/usr/bin/cosign", Name: "cosign", Libraries: shared, Notes: notes}},
 		{Client: client.Client{Path: "/usr/bin/cosign-too", Version: "v3.0.6", VersionSource: "ldflags", Libraries: map[string]string{client.GoTUF: "v0.5.2"}}},
 		{Client: client.Client{Path: "/usr/local/bin/cosign"}},
 	}
@@ -64,8 +64,11 @@ func TestThePackageTellsWhatABinaryDoesNot(t *testing.T) {
 	if !maps.Equal(c.Libraries, want) {
 		t.Errorf("libraries %v, want %v", c.Libraries, want)
 	}
-	if len(shared) != 0 {
-		t.Errorf("the map that the scan cache has was filled: %v", shared)
+	if len(shared) != 0 || notes[0] != client.NoteWithoutModules || notes[1] != "another" {
+		t.Errorf("what the scan cache has was changed: %v, %q", shared, notes)
+	}
+	if len(c.Notes) != 2 || c.Notes[0] != "another" || !strings.Contains(c.Notes[1], "its package was built from") {
+		t.Errorf("notes %q", c.Notes)
 	}
 	if c := clients[1].Client; c.Package == nil || c.Version != "v3.0.6" || c.VersionSource != "ldflags" || len(c.Libraries) != 1 {
 		t.Errorf("a client that knows itself: got %+v", c)

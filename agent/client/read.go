@@ -16,6 +16,10 @@ import (
 	"syscall"
 )
 
+// NoteWithoutModules is the note on a program of which only others can tell what
+// it is made of: the database of the package that owns it.
+const NoteWithoutModules = "built without module information: it does not tell the versions of its libraries"
+
 // DefaultMaxFileSize is the largest file that is read when no other limit is given.
 const DefaultMaxFileSize = 512 << 20
 
@@ -150,9 +154,9 @@ func readOpen(path string, f *file, data func() []span, model *Model, maxSize in
 	switch {
 	case build == nil || len(c.Libraries) > 0:
 	case build.Main.Path == "":
-		c.Notes = append(c.Notes, "built without module information: the versions of its libraries are not known")
+		c.Notes = append(c.Notes, NoteWithoutModules)
 	default:
-		c.Notes = append(c.Notes, "lists no library of the client that it links: the versions of its libraries are not known")
+		c.Notes = append(c.Notes, "lists no library of the client that it links: it does not tell their versions")
 	}
 	c.EmbeddedRoots = append(c.EmbeddedRoots, found.roots...)
 	if found.rootsLeft {
