@@ -39,7 +39,10 @@ type cell struct {
 	verdict      string
 	rules        []string
 	initialized  string // "" or how it failed
-	verified     string // "" or how it failed; as initialize, where that failed
+	verified     string // "" or how it failed; not tried where initialize failed
+	probe        string // "ok", "failed", or "-" where tufkeeper has no set to serve
+	probeError   string
+	probeRule    string // the rule that the client's own words speak of
 	measured     string // see truth
 }
 
@@ -60,6 +63,12 @@ func (c cell) disagreements() (all []string) {
 	if refused != (c.initialized != "") {
 		all = append(all, "model and initialize")
 	}
+	if c.probe != "-" && c.probe != map[bool]string{true: "ok", false: "failed"}[c.initialized == ""] {
+		all = append(all, "probe and initialize")
+	}
+	if c.probeRule != "" && !slices.Contains(c.rules, c.probeRule) {
+		all = append(all, "the rule that the client's words speak of, and the model's")
+	}
 	if c.measured != "" && c.works() != (c.measured == "ok") {
 		all = append(all, "experiment and what was measured")
 	}
@@ -78,11 +87,16 @@ func holdTogether(t *testing.T, kinds []kind, clients []release) {
 		w := k.world(t)
 		start := k.start(w)
 		judged := w.judged(t, start, clients)
+		probed := w.probed(t, start, clients)
 		for i, r := range clients {
 			c := judged[i]
+			c.probe, c.probeError, c.probeRule = probed[i].Outcome, probed[i].Error, probed[i].Rule
 			c.kind, c.client, c.measured = k.name, r.version, measured.of(t, k, r)
 			c.initialized, c.verified = w.tried(t, cosign(t, r.version), start, r.bundle)
 			cells = append(cells, c)
+			if r.version == newRelease && (c.probe == "-") != (c.initialized != "") {
+				t.Errorf("%s: cosign %s reads it: %t, tufkeeper itself: %t", k.name, newRelease, c.initialized == "", c.probe != "-")
+			}
 			known := exceptions[c.key()]
 			switch all := c.disagreements(); {
 			case len(all) > 0 && known == "":
@@ -93,7 +107,7 @@ func holdTogether(t *testing.T, kinds []kind, clients []release) {
 		}
 	}
 	table := tableOf(cells, clients)
-	t.Logf("model / initialize / verify-blob / measured\n%s", table)
+	t.Logf("model / probe / initialize / use of a key / measured\n%s", table)
 	if file := os.Getenv("TUFKEEPER_E2E_TABLE"); file != "" {
 		if err := os.WriteFile(file, []byte(table), 0o644); err != nil {
 			t.Error(err)
@@ -128,7 +142,7 @@ func tableOf(cells []cell, clients []release) string {
 		if exceptions[c.key()] != "" {
 			mark = " *"
 		}
-		fmt.Fprintf(w, "\t| %s/%s/%s/%s%s", model, word(c.initialized), word(c.initialized+c.verified), cmp.Or(c.measured, "-"), mark)
+		fmt.Fprintf(w, "\t| %s/%s/%s/%s/%s%s", model, c.probe, word(c.initialized), word(c.initialized+c.verified), cmp.Or(c.measured, "-"), mark)
 		if (i+1)%len(clients) == 0 {
 			fmt.Fprint(w, "\t|\n")
 		}
@@ -171,7 +185,7 @@ func (w *world) tried(t *testing.T, file string, start []byte, bundle []string) 
 func (w *world) judged(t *testing.T, start []byte, clients []release) []cell {
 	t.Helper()
 	h := newHost(t)
-	config := h.write(t, "config.hcl", fmt.Appendf(nil, "state_dir = %q\nstatus_file = %q\nclients { search_path = false }\n",
+	config := h.write(t, "config.hcl", fmt.Appendf(nil, "state_dir = %q\nstatus_file = %q\nclients {\nsearch_path = false\npackages = []\n}\n",
 		h.path("state"), h.path("status.json")))
 	args := []string{"clients", "--config", config, "--json", "--against", w.mirrorURL, "--start", h.write(t, "start.json", start)}
 	for _, r := range clients {
@@ -201,6 +215,52 @@ func (w *world) judged(t *testing.T, start []byte, clients []release) []cell {
 		}
 	}
 	return cells
+}
+
+// A probe is what tufkeeper's own probe says of one client.
+type probe struct{ Path, Outcome, Error, Rule, Agreement string }
+
+// probed has tufkeeper refresh that repository and run every client against its
+// replica: "-" where tufkeeper cannot read it itself.
+func (w *world) probed(t *testing.T, start []byte, clients []release) []probe {
+	t.Helper()
+	h := newHost(t)
+	config := h.write(t, "config.hcl", fmt.Appendf(nil, `
+state_dir   = %q
+status_file = %q
+mirror "private" {
+  url          = %q
+  initial_root = %q
+}
+caches { paths = [] }
+clients {
+  search_path = false
+  packages    = []
+}
+`, h.path("state"), h.path("status.json"), w.mirrorURL, h.write(t, "root.json", start)))
+	probes := make([]probe, len(clients))
+	if r := h.run(t, nil, tufkeeper(t), "refresh", "--config", config); r.code != 0 {
+		for i := range probes {
+			probes[i].Outcome = "-"
+		}
+		return probes
+	}
+	args := []string{"probe", "--config", config, "--json"}
+	for _, r := range clients {
+		args = append(args, cosign(t, r.version))
+	}
+	r := h.run(t, nil, tufkeeper(t), args...)
+	want(t, r, 0, "")
+	var report struct{ Probes []probe }
+	decode(t, r.out, &report)
+	for i, r := range clients {
+		j := slices.IndexFunc(report.Probes, func(p probe) bool { return p.Path == cosign(t, r.version) })
+		if j < 0 {
+			t.Fatalf("%s is not probed:\n%+v", r.version, report)
+		}
+		probes[i] = report.Probes[j]
+	}
+	return probes
 }
 
 // exceptions are the cells in which model, experiment and measurement are known

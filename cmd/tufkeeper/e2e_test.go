@@ -124,6 +124,7 @@ caches {
 
 clients {
   search_path = false
+  packages    = []
   globs       = [%q, %q]
 }
 
