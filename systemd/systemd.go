@@ -18,6 +18,12 @@ var (
 	system string
 	//go:embed user/tufkeeper.service
 	user string
+	//go:embed tufkeeper-probe.service
+	probe string
+	//go:embed tufkeeper-probe.timer
+	probeTimer string
+	//go:embed tufkeeper-probe.sysusers
+	probeUser string
 )
 
 // packaged is the command that the unit files name.
@@ -29,6 +35,11 @@ func System(command ...string) (string, error) { return unit(system, command) }
 
 // User returns the unit of a user's own service, as System does.
 func User(command ...string) (string, error) { return unit(user, command) }
+
+// Probe returns what the packages hold for probing clients: a service, the timer
+// that starts it, and its user as sysusers.d has it. `service install` leaves them
+// to the packages.
+func Probe() (service, timer, sysusers string) { return probe, probeTimer, probeUser }
 
 func unit(text string, command []string) (string, error) {
 	if len(command) == 0 {

@@ -62,6 +62,36 @@ func TestSystemServiceHasNoPower(t *testing.T) {
 	}
 }
 
+func TestProbesAreShutIn(t *testing.T) {
+	service, timer, sysusers := systemd.Probe()
+	for _, line := range []string{
+		"ExecStart=/usr/bin/tufkeeper probe --save",
+		"User=tufkeeper-probe",
+		"PrivateNetwork=yes",
+		"CapabilityBoundingSet=CAP_DAC_READ_SEARCH",
+		"TemporaryFileSystem=/etc:ro /var:ro",
+		"NoNewPrivileges=yes",
+		"ProtectHome=yes",
+		"ProtectSystem=strict",
+		"RestrictNamespaces=yes",
+		"MemoryMax=2G",
+	} {
+		if strings.Count(service, "\n"+line+"\n") != 1 {
+			t.Errorf("the service does not say %q once", line)
+		}
+	}
+	if strings.Contains(service, "[Install]") {
+		t.Error("the service can be enabled: only its timer is to start it")
+	}
+	if !strings.Contains(timer, "\nWantedBy=timers.target\n") {
+		t.Error("the timer cannot be enabled")
+	}
+	if !strings.Contains(sysusers, "\nu tufkeeper-probe - ") {
+		t.Errorf("no user is made by %q", sysusers)
+	}
+	verify(t, "--system", strings.Replace(service, "/usr/bin/tufkeeper", "/bin/true", 1))
+}
+
 func TestCommandsOfAnyShape(t *testing.T) {
 	for _, name := range []string{
 		"tufkeeper",
