@@ -27,6 +27,7 @@ func Page(m *client.Model, picture string) ([]byte, error) {
 	p.advisories()
 	p.roots()
 	p.distributions()
+	p.limits()
 	return p.out.Bytes(), nil
 }
 
@@ -179,15 +180,19 @@ func proof(evidence, source string) string {
 }
 
 func (p *page) capabilities() {
-	p.head("Capabilities", "capability", "what", "who has it", "never", "evidence")
+	p.head("Capabilities", "capability", "what", "who has it", "never", "not known", "evidence")
 	for _, c := range p.m.Capability {
-		var have []string
-		for _, h := range c.Have {
-			have = append(have, code(condition(h)))
-		}
-		p.line(anchor(c.ID), c.Text, strings.Join(have, " or "), strings.Join(c.Never, ", "), proof(c.Evidence, c.Source))
+		p.line(anchor(c.ID), c.Text, conditions(c.Have), strings.Join(c.Never, ", "), conditions(c.Unknown), proof(c.Evidence, c.Source))
 	}
 	p.say("\nRanges are of module versions: a pseudo-version or pre-release of X sorts before X.\n")
+}
+
+func conditions(all []client.Condition) string {
+	var parts []string
+	for _, h := range all {
+		parts = append(parts, code(condition(h)))
+	}
+	return strings.Join(parts, " or ")
 }
 
 // condition writes one way to have a capability: "go-tuf >=v0.6.1, with hex_verifier".
@@ -257,4 +262,21 @@ func (p *page) distributions() {
 		}
 		p.line(d.ID, release, d.Client, d.Package, version, d.KnownAsOf, d.Evidence)
 	}
+}
+
+func (p *page) limits() {
+	p.say(`
+## What the table does not tell
+
+- An empty signature in a root: go-tuf 0.5.0 and its versions before 0.5.2 refuse one
+  (measured). The public roots 12 to 14 have them, and those clients fail there anyway.
+- The scheme of a key: clients of the Go libraries do not look at it where the type is
+  `+"`ecdsa`"+` and the signature fits (measured). tufkeeper warns of an unknown one all the same.
+- cosign 2.4.0 cannot parse trusted_root.json since it lists an Ed25519 log
+  ([R12](#r12)): what fails is `+"`--new-bundle-format` and `--trusted-root`"+`, not its default.
+- What a mirror answers for a root that it does not have, other than 404 and 403: every
+  client that was measured fails then.
+- What each root demands of clients in other languages is judged by their packages'
+  versions, where [capabilities](#capabilities) name those; they have no lines here.
+`)
 }
