@@ -271,9 +271,9 @@ func (p *page) limits() {
 - An empty signature in a root: go-tuf 0.5.0 and its versions before 0.5.2 refuse one
   (measured). The public roots 12 to 14 have them, and those clients fail there anyway.
 - The scheme of a key: clients of the Go libraries do not look at it where the type is
-  `+"`ecdsa`"+` and the signature fits (measured). tufkeeper warns of an unknown one all the same.
+  ` + "`ecdsa`" + ` and the signature fits (measured). tufkeeper warns of an unknown one all the same.
 - cosign 2.4.0 cannot parse trusted_root.json since it lists an Ed25519 log
-  ([R12](#r12)): what fails is `+"`--new-bundle-format` and `--trusted-root`"+`, not its default.
+  ([R12](#r12)): what fails is ` + "`--new-bundle-format` and `--trusted-root`" + `, not its default.
 - What a mirror answers for a root that it does not have, other than 404 and 403: every
   client that was measured fails then.
 - What each root demands of clients in other languages is judged by their packages'
