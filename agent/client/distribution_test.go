@@ -28,6 +28,7 @@ func TestPackagedIn(t *testing.T) {
 		{"a release that is not known", "alpine", "", "3.99.0", "cosign", ""},
 		{"known to have none", "debian", "", "12", "cosign", "none"},
 		{"Debian stable", "debian", "", "13", "cosign", "2.5.0-2+b4"},
+		{"a Debian whose number begins alike", "debian", "", "130", "cosign", ""},
 		{"Debian testing", "debian", "", "", "cosign", "3.1.1-2"},
 		{"a Debian that is not known", "debian", "", "11", "cosign", ""},
 		{"another client", "debian", "", "13", "gh", "2.46.0-3"},

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,8 +188,12 @@ func TestSQLite(t *testing.T) {
 		dump := fmt.Sprintf("PRAGMA page_size=%d;\n", page) + sqlDump(headers())
 		// So many rows that the table's tree has inner pages.
 		dump += strings.Repeat("INSERT INTO Packages (blob) SELECT blob FROM Packages WHERE length(blob) < 1000;\n", 10)
+		dump += fmt.Sprintf("INSERT INTO Packages (blob) VALUES (X'%x');\n", header("last", "1", "1", -1, "/usr/bin/last"))
 		run(t, dump, []string{"sqlite3"}, filepath.Join(root, at))
-		t.Run(fmt.Sprint(page), func(t *testing.T) { wantOwners(t, root, wantOfRPM) })
+		write(t, root, "usr/bin/last", "x")
+		want := maps.Clone(wantOfRPM)
+		want["/usr/bin/last"] = "rpm last 1-1"
+		t.Run(fmt.Sprint(page), func(t *testing.T) { wantOwners(t, root, want) })
 	}
 }
 
@@ -213,7 +218,8 @@ func TestSQLiteWriteAheadLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoilt := range map[string][]byte{
-		"cut off": log[:len(log)-1], "with another salt": append(append(bytes.Clone(log[:16]), "12345678"...), log[24:]...), "empty": nil,
+		"damaged in its first page": append(append(bytes.Clone(log[:200]), log[200]^1), log[201:]...),
+		"cut off":                   log[:len(log)-1], "with another salt": append(append(bytes.Clone(log[:16]), "12345678"...), log[24:]...), "empty": nil,
 	} {
 		if err := os.WriteFile(file+"-wal", spoilt, 0o644); err != nil {
 			t.Fatal(err)

@@ -58,6 +58,7 @@ var situations = []situation{
 	{"a rolling release that was too old when it was looked at", edge, cosignAt("/usr/bin/cosign", "apk", "2.4.3-r10"), "cosign 2.6.3", "had cosign 2.4.3-r10, as of 2026-02-04", ""},
 	{"Debian stable has it", trixie, cosignAt("/usr/bin/cosign", "dpkg", "2.5.0-1"), "cosign 2.2.0", "apt-get update && apt-get install --only-upgrade cosign", "curl"},
 	{"Debian stable is too old", trixie, cosignAt("/usr/bin/cosign", "dpkg", "2.5.0-2+b4"), "cosign 3.0.6", "test -x /usr/local/bin/cosign && apt-get remove cosign", "only-upgrade"},
+	{"a package that came from elsewhere", bookworm, cosignAt("/usr/bin/cosign", "dpkg", "2.0.1"), "cosign 2.2.0", "Debian GNU/Linux 12 (bookworm) has no package cosign, as of 2026-11-22", "only-upgrade"},
 	{"a file of nobody's, and the distribution has a package", trixie, cosignAt("/usr/local/bin/cosign", "", "v2.0.1"), "cosign 2.2.0", "test -x /usr/bin/cosign && rm -- /usr/local/bin/cosign", "curl"},
 	{"a file of nobody's, and the distribution has none", bookworm, cosignAt("/usr/local/bin/cosign", "", "v2.0.1"), "cosign 2.2.0", "install -m 0755 cosign-linux-amd64 /usr/local/bin/cosign", "apt-get"},
 	{"a file of nobody's where the package's would be", trixie, cosignAt("/usr/bin/cosign", "", "v2.0.1"), "cosign 2.2.0", "install -m 0755 cosign-linux-amd64 /usr/bin/cosign", "rm --"},
