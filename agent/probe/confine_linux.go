@@ -92,11 +92,13 @@ func (r *Runner) choose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(others) > 0 {
+	return r.chosen(why, others)
+}
+
+// chosen says what to do without namespaces, in a network with these interfaces.
+func (r *Runner) chosen(why error, others []string) error {
+	if len(others) > 0 || !canFilter {
 		return &RefusedError{Namespaces: why, Interfaces: others}
-	}
-	if !canFilter {
-		return &RefusedError{Namespaces: why}
 	}
 	r.isolation = isolationLoopback
 	return nil

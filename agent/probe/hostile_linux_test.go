@@ -29,6 +29,12 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == "hostile" {
 		os.Exit(hostile(os.Args[1:]))
 	}
+	if os.Getenv(surroundings) == "loopback" {
+		if err := onlyLoopback(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+	}
 	os.Exit(m.Run())
 }
 
@@ -130,7 +136,7 @@ func hostile(args []string) int {
 		if errno == 0 {
 			try("a fork", nil)
 		}
-		try("killing all", unix.Kill(-1, 0))
+		try("signalling its parent", unix.Kill(os.Getppid(), 0))
 		try("new namespaces", unix.Unshare(unix.CLONE_NEWUSER))
 		try("tracing", unix.PtraceAttach(os.Getppid()))
 	case "hang":

@@ -73,8 +73,7 @@ func become(text string) error {
 	for _, do := range []func() error{
 		func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) },
 		func() error { return unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0) },
-		// A user without ambient capabilities has none after the exec.
-		func() error { return unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) },
+		noCapabilities,
 		func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) },
 		func() error { return restrict(fdProgram, s) },
 		func() error { return limit(s) },
@@ -92,6 +91,16 @@ func become(text string) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, fdProgram, uintptr(unsafe.Pointer(program)),
 		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
 	return fmt.Errorf("executing the client: %w", errno)
+}
+
+// noCapabilities leaves this thread none, nor any that a file could give back.
+func noCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil { // the ambient ones go with them
+		return fmt.Errorf("giving up capabilities: %w", err)
+	}
+	return nil
 }
 
 func words(s step) (empty *byte, argv, envp []*byte, err error) {
