@@ -12,6 +12,7 @@
 package distro
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -60,7 +61,7 @@ func Open(root string) (*Distro, error) {
 	if !info.IsDir() || !filepath.IsAbs(root) {
 		return nil, fmt.Errorf("opening the distribution: %q is not an absolute path of a directory", root)
 	}
-	return &Distro{h: host{root: filepath.Clean(root), strict: os.Geteuid() == 0}}, nil
+	return &Distro{h: host{root: filepath.Clean(root), strict: os.Geteuid() == 0, buffer: bufio.NewReaderSize(nil, maxLine)}}, nil
 }
 
 // Owner returns the package that owns the file at path.
@@ -136,6 +137,7 @@ func (h host) lookUp(ctx context.Context, databases []database, paths []string) 
 		}
 		w.add(p, names)
 	}
+	defer h.buffer.Reset(nil) // it holds no file longer than needed
 	for _, db := range databases {
 		if len(w.names) == 0 {
 			break

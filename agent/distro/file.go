@@ -23,7 +23,6 @@ const (
 	maxEntries = 100_000  // packages of one database
 	maxText    = 256      // bytes of a name or version
 	maxLine    = 64 << 10 // bytes of a line; a longer one names no file
-	maxStanza  = 4 << 20  // bytes of the fields of one package
 )
 
 // A host is a file tree with a distribution in it.
@@ -31,6 +30,8 @@ type host struct {
 	root string
 	// strict refuses databases that somebody else than root could have written.
 	strict bool
+	// buffer is what lines reads through: one for thousands of small files.
+	buffer *bufio.Reader
 }
 
 func (h host) at(path string) string { return filepath.Join(h.root, path) }
@@ -87,6 +88,11 @@ func (h host) open(path string) (*os.File, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return h.openIn(path)
+}
+
+// openIn opens a regular file in a directory that is resolved already.
+func (h host) openIn(path string) (*os.File, fs.FileInfo, error) {
 	// A FIFO in place of a file must not hold us up.
 	f, err := os.OpenFile(h.at(path), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -133,23 +139,27 @@ func rootsAlone(path string, info fs.FileInfo) error {
 }
 
 // lines calls each for every line of a file, without its newline, until it
-// returns false. The line is good until the next one. Lines that are too long to
-// name a file are left out.
+// returns false. The directory is resolved already. The line is good until the
+// next one; each reads no other file. Lines that are too long to name a file are
+// left out.
 func (h host) lines(ctx context.Context, path string, each func(line []byte) bool) (err error) {
-	f, _, err := h.open(path)
+	f, _, err := h.openIn(path)
+	if errors.Is(err, syscall.ELOOP) { // it is a link itself
+		f, _, err = h.open(path)
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := eachLine(ctx, f, each); err != nil {
+	if err := eachLine(ctx, f, h.buffer, each); err != nil {
 		return fmt.Errorf("reading %q: %w", path, quoted(err))
 	}
 	return nil
 }
 
-func eachLine(ctx context.Context, from io.Reader, each func(line []byte) bool) error {
+func eachLine(ctx context.Context, from io.Reader, r *bufio.Reader, each func(line []byte) bool) error {
 	limited := &io.LimitedReader{R: from, N: maxFile}
-	r := bufio.NewReaderSize(limited, maxLine)
+	r.Reset(limited)
 	long := false
 	for n := 0; n%4096 != 0 || ctx.Err() == nil; n++ {
 		line, err := r.ReadSlice('\n')

@@ -3,6 +3,7 @@
 package distro
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func (h host) system(ctx context.Context, path string) (s System, err error) {
 func parseRelease(ctx context.Context, r io.Reader) (System, error) {
 	var s System
 	var pretty string
-	err := eachLine(ctx, r, func(line []byte) bool {
+	err := eachLine(ctx, r, bufio.NewReaderSize(nil, maxLine), func(line []byte) bool {
 		key, raw, ok := strings.Cut(strings.TrimSpace(string(line)), "=")
 		if !ok || strings.HasPrefix(key, "#") {
 			return true
