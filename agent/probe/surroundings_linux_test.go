@@ -4,7 +4,6 @@ package probe
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,7 +73,7 @@ func TestOrdinaryUsersCanProbe(t *testing.T) {
 	}
 	out := again(t, "nobody", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody, Groups: []uint32{}}})
 	if strings.Contains(out, "NOT TESTED") {
-		t.Skip(fmt.Sprintf("NOT TESTED:\n%s", out))
+		t.Skipf("NOT TESTED:\n%s", out)
 	}
 }
 

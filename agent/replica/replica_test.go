@@ -42,7 +42,7 @@ func ask(t *testing.T, method, url string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := new(http.Transport).RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
