@@ -40,6 +40,7 @@ type e2e struct {
 	newCache string
 	config   string
 	agent    *agent
+	until    time.Time // what tufkeeper said of the old cosign
 
 	image   string
 	key     string // the public key that signed the image
@@ -155,9 +156,11 @@ func (e *e2e) warned(t *testing.T) {
 	}
 	raised := e.agent.wait(t, "the alert", mark, expires.Sub(published), named("problem raised", "code", "cosign-outdated"))
 	t.Logf("tufkeeper, %s after root 2: %s", raised.at.Sub(published).Round(time.Millisecond), raised.str("summary"))
-	for key, part := range map[string]string{"path": e.old, "summary": "R2", "required": "2.2.0"} {
-		if !strings.Contains(raised.str(key), part) {
-			t.Errorf("the alert's %s is %q, want it to name %q", key, raised.str(key), part)
+	for key, parts := range map[string][]string{"path": {e.old}, "summary": {"R2", "it seems to work until"}, "required": {"2.2.0"}} {
+		for _, part := range parts {
+			if !strings.Contains(raised.str(key), part) {
+				t.Errorf("the alert's %s is %q, want it to name %q", key, raised.str(key), part)
+			}
 		}
 	}
 
@@ -197,6 +200,7 @@ func (e *e2e) wantJudged(t *testing.T) {
 			if c.Verdict != "outdated" || c.Version != oldRelease || !c.fails("R2") {
 				t.Errorf("clients on the old cosign: %+v", c)
 			}
+			e.until = c.Judgements[0].Until
 		case e.new:
 			if c.Verdict == "outdated" || c.Verdict == "unknown" || c.Version != newRelease {
 				t.Errorf("clients on the new cosign: %+v", c)
@@ -210,11 +214,19 @@ func (e *e2e) wantJudged(t *testing.T) {
 // incident: the old cosign's cached timestamp expires.
 func (e *e2e) incident(t *testing.T) {
 	deadline := time.Now().Add(timestampLife + 5*time.Second)
+	worked := time.Now() // it did in the last chapter
 	r := e.verifyOld(t)
 	for ; r.code == 0 && time.Now().Before(deadline); r = e.verifyOld(t) {
+		worked = time.Now().Add(-r.took)
 		time.Sleep(time.Second) // the old cosign asks nothing and says nothing: there is no event to wait for
 	}
 	want(t, r, 1, incident)
+	failed := time.Now()
+	if e.until.Before(worked) || e.until.After(failed) {
+		t.Errorf("it last worked at %s and failed at %s: tufkeeper had said that it seems to work until %s", worked, failed, e.until)
+	}
+	t.Logf("tufkeeper had said until %s: it last worked %s before, and failed %s after", e.until.Format(time.TimeOnly),
+		e.until.Sub(worked).Round(time.Millisecond), failed.Sub(e.until).Round(time.Millisecond))
 	t.Logf("cosign %s verify: exit %d: %s", oldRelease, r.code, lineWith(r.errors, incident))
 	r = e.verifyNew(t)
 	want(t, r, 0, "")
@@ -362,6 +374,7 @@ type (
 		Path, Version, Verdict string
 		Judgements             []struct {
 			Mirror, Verdict string
+			Until           time.Time
 			Reasons         []struct{ Rule string }
 		}
 	}
