@@ -52,6 +52,20 @@ func run(t testing.TB, dir string, env []string, name string, args ...string) st
 	return strings.TrimSpace(string(text))
 }
 
+// smallProgram is a client of a megabyte that says its version through a symbol.
+func smallProgram(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	module(t, dir, map[string]string{
+		"go.mod":      gitsignModule + "\nreplace github.com/theupdateframework/go-tuf => ./fork\n",
+		"main.go":     strings.Replace(mainSource, "func main() {", "var version = \"devel\"\n\nfunc main() { println(version);", 1),
+		"fork/go.mod": "module github.com/theupdateframework/go-tuf\n", "fork/client/client.go": goTUFSource,
+	})
+	out := filepath.Join(dir, "program")
+	run(t, dir, nil, "go", "build", "-trimpath", "-ldflags=-X main.version=v1.2.3", "-o", out, ".")
+	return out
+}
+
 // builder builds small programs, all of them a client called gitsign.
 type builder struct {
 	*testing.T
@@ -222,7 +236,9 @@ func TestWaysOfBuilding(t *testing.T) {
 			return b.build(filepath.Join(dir, "app"), []string{"GOWORK=" + filepath.Join(dir, "go.work"), "GOFLAGS="})
 		}, "", "", "(devel)", ""},
 		{"position independent", func(b *builder) string { return b.build(b.source(with("")), nil, "-buildmode=pie", "-trimpath") }, "", "", "v0.7.0", ""},
-		{"for another machine", func(b *builder) string { return b.build(b.source(with("")), []string{"GOARCH=s390x"}) }, "", "", "v0.7.0", ""},
+		{"for another machine", func(b *builder) string {
+			return b.build(b.source(stamped), []string{"GOARCH=s390x"}, stamp, "-trimpath")
+		}, "v0.13.9", "symbol", "v0.7.0", ""},
 		{"for a small machine", func(b *builder) string { return b.build(b.source(stamped), []string{"GOARCH=386"}, stamp, "-trimpath") }, "v0.13.9", "symbol", "v0.7.0", ""},
 		{"for macOS", func(b *builder) string { return b.build(b.source(with("")), []string{"GOOS=darwin", "GOARCH=arm64"}) }, "", "", "v0.7.0", ""},
 		{"for Windows", func(b *builder) string { return b.build(b.source(with("")), []string{"GOOS=windows"}) }, "", "", "v0.7.0", ""},

@@ -7,6 +7,10 @@
 // libraries, the functions that prove a TUF client, the root documents it
 // embeds. No file is ever executed, and none is trusted: parsers run under
 // recover and within bounds, and a file that lies can only be misjudged itself.
+// A Go program whose build information is gone is still known by its functions,
+// as a client of unknown libraries. What hides even those is not seen: names
+// changed by an obfuscator such as garble, programs packed as with UPX, a library
+// copied under another import path.
 // What each library version can is data, in compat.json, with its evidence.
 // Whether a client fits a repository is decided in package health.
 package client

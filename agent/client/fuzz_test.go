@@ -83,14 +83,7 @@ func FuzzRoots(f *testing.F) {
 // sections, its symbols, its table of functions, its build information, or
 // anywhere. Whatever that makes of it is read within bounds, without a panic.
 func FuzzHeaders(f *testing.F) {
-	dir := f.TempDir()
-	module(f, dir, map[string]string{
-		"go.mod":      "module github.com/sigstore/gitsign\n\nrequire github.com/theupdateframework/go-tuf v0.7.0\n\nreplace github.com/theupdateframework/go-tuf => ./fork\n",
-		"main.go":     strings.Replace(mainSource, "func main() {", "var version = \"devel\"\n\nfunc main() { println(version);", 1),
-		"fork/go.mod": "module github.com/theupdateframework/go-tuf\n", "fork/client/client.go": goTUFSource,
-	})
-	out := filepath.Join(dir, "program")
-	run(f, dir, nil, "go", "build", "-trimpath", "-ldflags=-X main.version=v1.2.3", "-o", out, ".")
+	out := smallProgram(f)
 	data, err := os.ReadFile(out)
 	if err != nil {
 		f.Fatal(err)

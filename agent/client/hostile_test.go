@@ -241,7 +241,7 @@ func TestBuildInformationThatLies(t *testing.T) {
 // TestHostileHeaders writes numbers that hurt into the headers of a real program,
 // one field after the other, then at random.
 func TestHostileHeaders(t *testing.T) {
-	out := buildPackage(t, workspace(t), "client")
+	out := smallProgram(t)
 	data, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
