@@ -81,8 +81,8 @@ type Judgement struct {
 	// (measured). Zero when it fails already, or when that is not known.
 	Until time.Time `json:"until,omitzero"`
 	// Probe is what the client did when it was run against this very set; nil where it was not.
-	Probe *ProbeOutcome `json:"probe,omitempty"`
-	advice string // one line of what to type for Required; "" where nothing is known
+	Probe  *ProbeOutcome `json:"probe,omitempty"`
+	advice string        // one line of what to type for Required; "" where nothing is known
 	// Fit is the verdict without regard to advisories and minimum versions:
 	// whether the client reads the repository. "" takes Verdict for it.
 	Fit Verdict `json:"-"`

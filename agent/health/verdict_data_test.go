@@ -102,7 +102,10 @@ func TestMeasuredMatrix(t *testing.T) {
 		default:
 			t.Fatalf("row %d: start %q", i+2, row["start_root"])
 		}
-		c := assume(t, specOf(t, row["client"], row["tuf_library"]))
+		c, err := m.Assume(specOf(t, row["client"], row["tuf_library"]))
+		if err != nil {
+			t.Fatal(err)
+		}
 		got := outcome(health.Fit(m, c, r))
 		printed := row["error"]
 		if row["failure_class"] == "target_hash_rejected" {
