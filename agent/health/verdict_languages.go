@@ -57,6 +57,9 @@ func (t *trial) otherKey(version int64, k trust.KeyForm, isStart bool) {
 		which += ", from which the client starts,"
 	}
 	name := t.otherLibrary()
+	if t.impl == client.ImplPython && k.KeyType != "ed25519" && t.pythonCrypto() {
+		return // Ed25519 alone it can without them (measured)
+	}
 	pem, hex := k.Encoding == "pem", k.Encoding == "hex"
 	switch {
 	case k.KeyType == "ed25519" && k.Scheme == "ed25519" && hex:
@@ -120,7 +123,7 @@ func (t *trial) otherLogs(kinds []string) {
 
 // pythonCrypto holds the libraries of Python against each other: with some
 // versions together no signature is ever accepted.
-func (t *trial) pythonCrypto() {
+func (t *trial) pythonCrypto() (lacks bool) {
 	names := []string{t.otherLibrary()}
 	for _, library := range []string{client.SecureSystemsLib, client.PyCryptography} {
 		if t.c.Libraries[library] == "" {
@@ -135,7 +138,10 @@ func (t *trial) pythonCrypto() {
 		t.fails("python-crypto", all+" do not fit together: no signature is accepted")
 	case client.Maybe:
 		t.unclear("python-crypto", "whether "+all+" fit together is not known")
+	default:
+		return false
 	}
+	return true
 }
 
 // newerPackage is the remedy of a rule for a client in another language; "" leaves

@@ -99,6 +99,7 @@ func TestClientsInOtherLanguages(t *testing.T) {
 		{"securesystemslib 1.5.0 with what it needs", python("4.5.0", "7.0.0", "1.5.0", "48.0.0"), []trust.RootForm{rootOf(1, keyP256)}, nil, "ok"},
 		{"securesystemslib 1.5.1", python("3.6.7", "6.0.0", "1.5.1", "45.0.0"), []trust.RootForm{rootOf(1, keyP256)}, nil, "ok"},
 		{"cryptography before 40", python("3.6.7", "5.1.0", "1.2.0", "38.0.4"), []trust.RootForm{rootOf(1, keyP256)}, nil, "outdated python-crypto"},
+		{"cryptography before 40, for Ed25519", python("3.6.7", "5.1.0", "1.2.0", "38.0.4"), []trust.RootForm{rootOf(1, keyEd)}, nil, "ok"},
 		{"a newer cryptography", python("4.5.0", "7.0.0", "1.5.1", "51.0.0"), []trust.RootForm{rootOf(1, keyP256)}, nil, "ok"},
 		{"libraries that are elsewhere", packaged(client.Python, "sigstore-python", "4.5.0", "sigstore-python=4.5.0", "python-tuf=7.0.0"), []trust.RootForm{rootOf(1, keyP256)}, nil, "unknown python-crypto"},
 		{"a release candidate of sigstore-python", python("4.5.0rc1", "7.0.0", "1.4.0", "48.0.0"), []trust.RootForm{rootOf(1, keyP256)}, logs("PKIX_ED25519"), "ok"},

@@ -77,9 +77,6 @@ func verdictOf(reasons []Reason) Verdict {
 // run goes through the rules in the order in which a client meets them.
 func (t *trial) run() {
 	roots := t.r.Requirements.Roots
-	if t.impl == client.ImplPython {
-		t.pythonCrypto()
-	}
 	if t.start.alone {
 		t.gotOn = true
 		t.reads(roots[len(roots)-1], false)
