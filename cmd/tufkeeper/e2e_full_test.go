@@ -206,15 +206,21 @@ func (w *world) judged(t *testing.T, start []byte, clients []release) []cell {
 			t.Errorf("cosign %s is taken for %q", r.version, c.Version)
 		}
 		cells[i].verdict = c.Verdict
-		for _, judgement := range c.Judgements {
-			for _, reason := range judgement.Reasons {
-				if !strings.HasPrefix(reason.Rule, "GHSA-") { // an advisory says nothing of roots
-					cells[i].rules = append(cells[i].rules, reason.Rule)
-				}
+		cells[i].rules = rulesOf(c)
+	}
+	return cells
+}
+
+// rulesOf are the rules among the reasons: an advisory says nothing of roots.
+func rulesOf(c client) (rules []string) {
+	for _, judgement := range c.Judgements {
+		for _, reason := range judgement.Reasons {
+			if !strings.HasPrefix(reason.Rule, "GHSA-") {
+				rules = append(rules, reason.Rule)
 			}
 		}
 	}
-	return cells
+	return rules
 }
 
 // A probe is what tufkeeper's own probe says of one client.
