@@ -207,7 +207,7 @@ func (p *Probed) explain(model *client.Model) {
 			_, tail, _ := cutLast(symptom, ": ")
 			expected := slices.Contains(p.Rules, rule.ID) && strings.Contains(p.Error, tail)
 			whole := strings.Contains(p.Error, symptom)
-			if !expected && (!whole || len(symptom) <= len(best)) {
+			if symptom == "" || !expected && (!whole || len(symptom) <= len(best)) {
 				continue
 			}
 			best, p.Rule, p.Explanation = symptom, rule.ID, rule.Summary
