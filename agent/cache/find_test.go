@@ -181,7 +181,7 @@ func TestRemoteJSONWithoutARootIsSeen(t *testing.T) {
 	put(t, remote, []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
 	c, _ := legacy(t, repository(t).Files())
 	put(t, filepath.Join(c.Base, "remote.json"), []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
-	if in := c.Inspect(nil, time.Now()); !strings.Contains(in.Detail, "cosign 2.5.1 and newer find no root") || in.Remedy == "" {
+	if in := c.Inspect(nil, time.Now()); !strings.Contains(in.Detail, "cosign 2.5.1 and newer find no root") || in.Remedy == "" || in.NoRootFor != "https://sigstore-tuf-root.storage.googleapis.com" {
 		t.Errorf("found %q, remedy %q", in.Detail, in.Remedy)
 	}
 }
