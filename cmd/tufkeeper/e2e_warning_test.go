@@ -108,18 +108,41 @@ func TestE2EPreview(t *testing.T) {
 	})
 }
 
+// TestE2EAssumeContent plans with what a repository holds: a log with an Ed25519
+// key, with and without consistent snapshots.
+func TestE2EAssumeContent(t *testing.T) {
+	for _, flat := range []bool{false, true} {
+		repo, err := sandbox.New(sandbox.Options{Sigstore: true, Ed25519Log: true, Style: sandbox.Style{Flat: flat}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := repo.WriteTo(dir); err != nil {
+			t.Fatal(err)
+		}
+		assumes(t, dir, map[string]string{"sigstore-go=v0.5.1,go-tuf/v2=v2.0.0": "R12", "sigstore-go=v0.6.1,go-tuf/v2=v2.0.1": ""})
+	}
+}
+
 // TestE2EAssume plans with the public root chain, without a binary at hand.
 func TestE2EAssume(t *testing.T) {
 	roots, err := filepath.Abs(filepath.Join("..", "..", "agent", "health", "testdata", "roots"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for release, rule := range map[string]string{
+	assumes(t, roots, map[string]string{
 		"cosign@v2.0.1": "R2", "cosign@2.0.1-r6": "R2", "cosign@1.13.2": "R2", "cosign@1.13.6": "", "cosign@v2.2.0": "", "cosign@v3.1.3": "",
 		"go-tuf=v0.5.2,sigstore=v1.6.1": "R2",
-	} {
+	})
+}
+
+// assumes holds the verdict on releases that are not here against the rule that
+// each must fail, or "".
+func assumes(t *testing.T, against string, releases map[string]string) {
+	t.Helper()
+	for release, rule := range releases {
 		h := newHost(t)
-		r := h.run(t, nil, tufkeeper(t), "clients", "--json", "--assume", release, "--against", roots,
+		r := h.run(t, nil, tufkeeper(t), "clients", "--json", "--assume", release, "--against", against,
 			"--config", h.write(t, "config.hcl", fmt.Appendf(nil, "state_dir = %q\nstatus_file = %q\n", h.path("state"), h.path("status.json"))))
 		want(t, r, 0, "")
 		var report struct{ Clients []client }
@@ -129,7 +152,7 @@ func TestE2EAssume(t *testing.T) {
 		}
 		c := report.Clients[0]
 		if (rule != "") != (c.Verdict == "outdated") || rule != "" && !c.fails(rule) || c.Verdict == "unknown" {
-			t.Errorf("%s against the public roots is %q by %+v, want %q", release, c.Verdict, c.Judgements, rule)
+			t.Errorf("%s against what is there is %q by %+v, want %q", release, c.Verdict, c.Judgements, rule)
 		}
 	}
 }
