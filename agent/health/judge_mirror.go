@@ -3,6 +3,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -196,20 +197,40 @@ func (j *judge) keyType(m MirrorFacts, add func(finding)) {
 	}
 	required := m.Set.Requirements()
 	for _, root := range slices.Backward(required.Roots) {
-		for _, k := range root.Keys {
-			if !knownKind(k) {
-				tell(fmt.Sprintf("in root %d", root.Version), k)
-			}
+		for _, k := range unknownKinds(root.Keys) {
+			tell(fmt.Sprintf("in root %d", root.Version), k)
 		}
 	}
 	if required.Targets == nil {
 		return
 	}
-	for _, k := range required.Targets.DelegationKeys {
-		if !knownKind(k) {
-			tell(fmt.Sprintf("in targets %d", required.Targets.Version), k)
-		}
+	for _, k := range unknownKinds(required.Targets.DelegationKeys) {
+		tell(fmt.Sprintf("in targets %d", required.Targets.Version), k)
 	}
+}
+
+// unknownKinds are the kinds of keys that nobody is known to read, each once, with
+// all the roles that it signs for.
+func unknownKinds(keys []trust.KeyForm) []trust.KeyForm {
+	var kinds []trust.KeyForm
+	for _, k := range keys {
+		if knownKind(k) {
+			continue
+		}
+		i := slices.IndexFunc(kinds, func(o trust.KeyForm) bool { return o.KeyType == k.KeyType && o.Scheme == k.Scheme })
+		if i < 0 {
+			i, kinds = len(kinds), append(kinds, trust.KeyForm{KeyType: k.KeyType, Scheme: k.Scheme})
+		}
+		kinds[i].Roles = append(kinds[i].Roles, k.Roles...)
+	}
+	for i := range kinds {
+		slices.Sort(kinds[i].Roles)
+		kinds[i].Roles = slices.Compact(kinds[i].Roles)
+	}
+	slices.SortFunc(kinds, func(a, b trust.KeyForm) int {
+		return cmp.Or(cmp.Compare(a.KeyType, b.KeyType), cmp.Compare(a.Scheme, b.Scheme))
+	})
+	return kinds
 }
 
 // knownKind says whether some client is known to read keys of that type with that

@@ -186,7 +186,7 @@ func TestAKeyThatNobodyReads(t *testing.T) {
 		return ""
 	}
 	in := summary(func(*health.MirrorFacts) {})
-	if !strings.HasPrefix(in, "critical: ") || !strings.Contains(in, "ecdsa with scheme ecdsa-sha9-nistp256 in root 2 for root") || !strings.Contains(in, "clients that pass today will fail when they read it") {
+	if !strings.HasPrefix(in, "critical: ") || !strings.Contains(in, "ecdsa with scheme ecdsa-sha9-nistp256 in root 2 for root, snapshot, targets, timestamp, which") || !strings.Contains(in, "clients that pass today will fail when they read it") {
 		t.Errorf("in a trusted root: %q", in)
 	}
 	in = summary(func(m *health.MirrorFacts) { m.Preview = true })
