@@ -387,17 +387,17 @@ func TestPackagesCanBeExcluded(t *testing.T) {
 	}
 }
 
-// TestManyNodeModulesAreCheap holds the promise that directories are not walked.
-func TestManyNodeModulesAreCheap(t *testing.T) {
+// TestDirectoriesAreNotWalked holds that names are looked up: what lies deeper
+// than any installer puts it is not found, so thousands of packages cost nothing.
+func TestDirectoriesAreNotWalked(t *testing.T) {
 	files := map[string]string{}
-	for i := range 2000 {
-		files[fmt.Sprintf("p%d/node_modules/x/y/z/package.json", i)] = "{}"
+	for i := range 200 {
+		files[fmt.Sprintf("p%d/node_modules/x/y/@sigstore/tuf/package.json", i)] = `{"name": "@sigstore/tuf", "version": "4.0.0"}`
 	}
-	dir := tree(t, files)
-	start := time.Now()
-	got, errs := packages(t, dir, client.FindOptions{}, "*/node_modules")
-	if took := time.Since(start); len(got) > 0 || len(errs) > 0 || took > 2*time.Second {
-		t.Errorf("%d clients, %v, after %v", len(got), errs, took)
+	files["here/node_modules/@sigstore/tuf/package.json"] = `{"name": "@sigstore/tuf", "version": "4.0.0"}`
+	got, errs := packages(t, tree(t, files), client.FindOptions{}, "*/node_modules")
+	if len(got) != 1 || len(errs) > 0 {
+		t.Errorf("%q, %v; only the one that is in its place should be found", got, errs)
 	}
 }
 
