@@ -27,7 +27,7 @@ type file struct {
 	r    io.ReaderAt
 	size int64
 	data []span // what is no hole, in order
-	buf  []byte // of chunkSize+overlap, made when first needed
+	buf  []byte // of chunkSize+overlap, or as long as the file; made when first needed
 }
 
 func (f *file) ReadAt(p []byte, at int64) (int, error) {
@@ -56,8 +56,8 @@ func (f *file) chunks(s span, see func(chunk []byte, at int64) bool) error {
 		// A hole reads as zeros, and a zero ends a name: a little of it belongs to the data.
 		from, to := max(s.from, d.from-overlap), min(s.to, d.to+overlap, f.size)
 		for at := max(0, from); at < to; at += chunkSize {
-			if f.buf == nil {
-				f.buf = make([]byte, min(f.size, chunkSize+overlap))
+			if want := min(f.size, chunkSize+overlap); int64(len(f.buf)) < want { // that of a smaller file would leave gaps
+				f.buf = make([]byte, want)
 			}
 			n, err := f.ReadAt(f.buf[:min(int64(len(f.buf)), to-at)], at)
 			if n > 0 && !see(f.buf[:n], at) {

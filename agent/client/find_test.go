@@ -35,6 +35,21 @@ func same(t *testing.T, got []string, want ...string) {
 	}
 }
 
+// TestASmallProgramHidesNoLargeOne has files of all sizes read by the same few
+// readers: what one of them was read with must not be too little for the next.
+func TestASmallProgramHidesNoLargeOne(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 8 { // more than there are readers
+		write(t, filepath.Join(dir, fmt.Sprintf("a%d", i)), program(modinfo("path\tx"), fmt.Sprint(i)))
+	}
+	large := write(t, filepath.Join(dir, "cosign"), program(cosign201("v2.0.1"), strings.Repeat("x", 3<<20+500_000), fnLegacy))
+	got, errs := find(t, client.FindOptions{Dirs: []string{dir}})
+	if len(errs) != 0 {
+		t.Errorf("errors %v", errs)
+	}
+	same(t, got, large)
+}
+
 func TestFindLooksWhereItIsPointed(t *testing.T) {
 	dir := t.TempDir()
 	at := func(elem ...string) string { return filepath.Join(append([]string{dir}, elem...)...) }
