@@ -53,7 +53,7 @@ func (m Measure) Clients(found []ClientFacts, repos []Repository, at time.Time) 
 }
 
 func (m Measure) client(c ClientFacts, repos []Repository, at time.Time) ClientJudgement {
-	c.Client.Notes = Notes(c.Client, at)
+	c.Client.Notes = Notes(m.Model, c.Client, repos, at)
 	j := ClientJudgement{Client: c.Client, System: c.System}
 	for _, r := range repos {
 		j.Judgements = append(j.Judgements, JudgeClient(m.Model, c.Client, r))

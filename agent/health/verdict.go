@@ -230,21 +230,3 @@ func next(times []time.Time, at time.Time) time.Time {
 	}
 	return times[len(times)-1]
 }
-
-// Notes are the notes on a client, with those that depend on the time: that it
-// cannot do without its mirror, since the root it embeds is expired.
-func Notes(c client.Client, at time.Time) []string {
-	notes := slices.Clone(c.Notes)
-	if len(c.EmbeddedRoots) == 0 || at.IsZero() || otherLanguage(c) {
-		return notes // in other languages an expired one keeps nobody from their cache
-	}
-	newest := slices.MaxFunc(c.EmbeddedRoots, func(a, b client.EmbeddedRoot) int { return a.Expires.Compare(b.Expires) })
-	if !at.After(newest.Expires) {
-		return notes
-	}
-	what := "it can never use its cache offline"
-	if !c.Linked.TUFv2 {
-		what = "it can work offline only while a cached timestamp is valid"
-	}
-	return append(notes, fmt.Sprintf("needs-network: its embedded root %d expired at %s, so %s", newest.Version, Instant(newest.Expires), what))
-}

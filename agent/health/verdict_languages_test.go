@@ -186,7 +186,7 @@ func TestWhereAPackageStarts(t *testing.T) {
 		if j.Verdict != tt.want || j.Start != tt.start {
 			t.Errorf("%s %s: %s from %s, want %s from %s: %+v", tt.c.Name, tt.c.Version, j.Verdict, j.Start, tt.want, tt.start, j.Reasons)
 		}
-		if notes := health.Notes(tt.c, instant(t, "2030-01-01T00:00:00Z")); len(notes) > 0 {
+		if notes := health.Notes(m, tt.c, nil, instant(t, "2030-01-01T00:00:00Z")); len(notes) > 0 {
 			t.Errorf("%s: %q", tt.c.Name, notes)
 		}
 	}

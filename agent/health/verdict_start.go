@@ -59,9 +59,9 @@ func starts(m *client.Model, c client.Client, impl client.Implementation, r Repo
 	return all
 }
 
-// embeddedStart returns the embedded root that the client starts from, where it
-// is one of this repository's.
-func embeddedStart(m *client.Model, c client.Client, impl client.Implementation, r Repository) (start, bool) {
+// embeddedRoot returns the embedded root that the client starts from, where it is
+// one of this repository's.
+func embeddedRoot(m *client.Model, c client.Client, impl client.Implementation, r Repository) (client.EmbeddedRoot, bool) {
 	var here []client.EmbeddedRoot
 	for _, e := range c.EmbeddedRoots {
 		if ofRepository(m, e, r) {
@@ -69,7 +69,7 @@ func embeddedStart(m *client.Model, c client.Client, impl client.Implementation,
 		}
 	}
 	if len(here) == 0 {
-		return start{}, false
+		return client.EmbeddedRoot{}, false
 	}
 	// Of several, the release says which; else the v2 client's is the newer one,
 	// since the legacy client has been left as it was (measured).
@@ -85,14 +85,22 @@ func embeddedStart(m *client.Model, c client.Client, impl client.Implementation,
 			}
 		}
 	}
+	return e, true
+}
+
+// embeddedStart is that root as a start.
+func embeddedStart(m *client.Model, c client.Client, impl client.Implementation, r Repository) (start, bool) {
+	e, ok := embeddedRoot(m, c, impl, r)
+	if !ok {
+		return start{}, false
+	}
 	s := start{words: fmt.Sprintf("embedded root %d", e.Version), version: e.Version}
 	s.public, _ = publicRoot(m, e)
 	if form, err := trust.FormOf(e.Raw); err == nil {
 		s.form = &form
 	} else if s.public.Version != 0 {
-		s.form = &trust.RootForm{Version: s.public.Version, Expires: s.public.Expires, SHA256: s.public.SHA256, Keys: []trust.KeyForm{{
-			Roles: []string{trust.Root}, KeyType: s.public.KeyType, Scheme: s.public.Scheme, Encoding: s.public.Encoding, Curve: s.public.Curve,
-		}}}
+		form := publicForm(s.public)
+		s.form = &form
 	}
 	return s, true
 }

@@ -348,18 +348,30 @@ func TestNoRemedyGivesUpVerification(t *testing.T) {
 func TestNeedsNetworkIsANote(t *testing.T) {
 	now := instant(t, "2026-11-22T12:00:00Z")
 	for spec, want := range map[string]string{
-		"cosign@v2.0.1":     "needs-network: its embedded root 2 expired at 2022-05-11 19:09 UTC",
-		"cosign@v3.1.3":     "needs-network: its embedded root 14 expired at 2026-06-22 13:27 UTC, so it can never use its cache offline",
+		"cosign@v2.0.1": "needs-network: its embedded root 2 expired at 2022-05-11 19:09 UTC",
+		"cosign@v3.1.3": "needs-network: its embedded root 14 expired at 2026-06-22 13:27 UTC, so it can never use its cache offline",
+		// What initialize and verify use is the legacy client, which starts from root 9.
+		"cosign@v2.4.3":     "needs-network: its embedded root 9 expired at 2024-09-12 06:53 UTC, so it can work offline only while a cached timestamp is valid",
 		"go-tuf=v0.5.2":     "",
 		"go-tuf/v2=v2.99.0": "",
 	} {
-		c := assume(t, spec)
-		notes := health.Notes(c, now)
+		m, c := loadModel(t), assume(t, spec)
+		notes := health.Notes(m, c, nil, now)
 		if got := strings.Join(notes, "; "); (got == "") != (want == "") || !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q", spec, got, want)
 		}
-		if len(health.Notes(c, instant(t, "2020-01-01T00:00:00Z"))) != len(c.Notes) || len(health.Notes(c, time.Time{})) != len(c.Notes) {
+		if len(health.Notes(m, c, nil, instant(t, "2020-01-01T00:00:00Z"))) != len(c.Notes) || len(health.Notes(m, c, nil, time.Time{})) != len(c.Notes) {
 			t.Errorf("%s: a note before its time", spec)
 		}
+	}
+}
+
+// A build of cosign 2.4.3 also carries roots of Sigstore's staging, which live on.
+func TestNeedsNetworkIsNotAboutAnotherInstance(t *testing.T) {
+	m, c := loadModel(t), assume(t, "cosign@v2.4.3")
+	c.EmbeddedRoots = append(c.EmbeddedRoots, client.EmbeddedRoot{Version: 10, Expires: instant(t, "2026-12-01T00:00:00Z"), SHA256: strings.Repeat("ab", 32)})
+	notes := health.Notes(m, c, nil, instant(t, "2026-11-22T12:00:00Z"))
+	if len(notes) != 1 || !strings.Contains(notes[0], "embedded root 9 expired") {
+		t.Errorf("%q", notes)
 	}
 }
