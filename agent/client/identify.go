@@ -126,6 +126,47 @@ func ldflagsVersion(flags, module string) string {
 	return text
 }
 
+// symbolVersion is the version that stands in a variable, as the symbols of a
+// program that was not stripped tell.
+func symbolVersion(f *file, l layout, module string) string {
+	best, text := 0, ""
+	for _, s := range f.stamps(l, "ersion", func(variable string) bool { return versionRank(variable, module) > 0 }) {
+		if _, err := Upstream(s.text); err != nil {
+			continue
+		}
+		if rank := versionRank(s.variable, module); rank > best {
+			best, text = rank, s.text
+		}
+	}
+	return text
+}
+
+// releaseUtils is the package whose variables most Sigstore tools stamp.
+const releaseUtils = "sigs.k8s.io/release-utils/version.gitVersion"
+
+// versionRank says how much a variable tells of the version of a program with
+// that main module: 0 is nothing. A stamped library tells nothing.
+func versionRank(variable, module string) int {
+	dot := strings.LastIndexByte(variable, '.')
+	if dot < 0 {
+		return 0
+	}
+	switch strings.ToLower(variable[dot+1:]) {
+	case "gitversion", "version", "buildversion":
+	default:
+		return 0
+	}
+	switch pkg := variable[:dot]; {
+	case variable == releaseUtils:
+		return 3
+	case pkg == "main":
+		return 2
+	case module != "" && (pkg == module || strings.HasPrefix(pkg, module+"/")):
+		return 1
+	}
+	return 0
+}
+
 // matchLibraries names the release when only one was built from these libraries.
 func (c *Client) matchLibraries(m *Model) {
 	var match []string

@@ -4,74 +4,81 @@ package client
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 )
 
-// maxSymbolNames bounds the names of symbols that are kept as candidates.
-const maxSymbolNames = 64
+const (
+	// maxStampNames bounds the names of variables that are looked up, maxStamps the
+	// texts that are read of them.
+	maxStampNames = 64
+	maxStamps     = 64
+	// maxStampText bounds one such text: a longer one is passed over.
+	maxStampText = 128
+)
 
-// symbolEnd ends the name that the linker gives to a text which -X put into a
-// variable called version, gitVersion, BuildVersion and so on.
-var symbolEnd = []byte("ersion.str\x00")
+// stamp is a text that the linker flag -X put into a variable.
+type stamp struct {
+	variable string // with its package: "main.version"
+	text     string
+}
 
-// symbolVersion reads such a text through the symbol table of an ELF file that
-// was not stripped. The tables are gone through a chunk at a time, whatever their
-// size.
-func symbolVersion(f *file, l layout, module string) string {
+// stamps returns the texts of the wanted variables whose names end with suffix,
+// through the symbol table of an ELF file that was not stripped. The tables are
+// gone through a chunk at a time, whatever their size.
+func (f *file) stamps(l layout, suffix string, wanted func(variable string) bool) []stamp {
 	if l.symbols == (span{}) || l.strings == (span{}) {
-		return ""
+		return nil
 	}
-	names := map[uint32]int{}                                   // offset in the table of names -> rank
-	_ = f.chunks(l.strings, func(chunk []byte, at int64) bool { // what cannot be read has no version
-		for from := 0; len(names) < maxSymbolNames; {
-			i := bytes.Index(chunk[from:], symbolEnd)
+	names := f.stampNames(l, suffix, wanted)
+	if len(names) == 0 {
+		return nil
+	}
+	var found []stamp
+	tries := 0
+	f.symbols(l, func(name uint32, section uint16, value, size uint64) bool {
+		variable, ok := names[name]
+		if !ok || int(section) >= len(l.sections) {
+			return true
+		}
+		s := l.sections[section]
+		if size == 0 || size > maxStampText || value < s.addr || value-s.addr > uint64(s.to-s.from) {
+			return true
+		}
+		if text, ok := f.section(s.from+int64(value-s.addr), int64(size)); ok {
+			found = append(found, stamp{variable, strings.TrimRight(string(text), "\x00")})
+		}
+		tries++
+		return tries < maxStamps
+	})
+	return found
+}
+
+// stampNames finds names of wanted variables by where they stand in the table of
+// names. The text of main.version is called main.version.str there.
+func (f *file) stampNames(l layout, suffix string, wanted func(variable string) bool) map[uint32]string {
+	const str = ".str"
+	ending := []byte(suffix + str + "\x00")
+	names := map[uint32]string{}
+	_ = f.chunks(l.strings, func(chunk []byte, at int64) bool { // what cannot be read has no stamps
+		for from := 0; len(names) < maxStampNames; {
+			i := bytes.Index(chunk[from:], ending)
 			if i < 0 {
 				return true
 			}
-			end := from + i + len(symbolEnd) - 1
+			end := from + i + len(ending) - 1
 			from = end
 			begin := bytes.LastIndexByte(chunk[max(0, end-overlap):end], 0)
 			if begin < 0 {
 				continue // too long, or seen whole with the chunk before
 			}
 			begin += max(0, end-overlap) + 1
-			if rank := versionRank(string(chunk[begin:end-len(".str")]), module); rank > 0 {
-				names[uint32(at+int64(begin)-l.strings.from)] = rank
+			if variable := string(chunk[begin : end-len(str)]); wanted(variable) {
+				names[uint32(at+int64(begin)-l.strings.from)] = variable
 			}
 		}
 		return false
 	})
-	if len(names) == 0 {
-		return ""
-	}
-	type candidate struct {
-		rank int
-		text string
-	}
-	var found []candidate
-	f.symbols(l, func(name uint32, section uint16, value, size uint64) bool {
-		rank, ok := names[name]
-		if !ok || int(section) >= len(l.sections) {
-			return true
-		}
-		s := l.sections[section]
-		if size == 0 || size > maxVersionText || value < s.addr || value-s.addr > uint64(s.to-s.from) {
-			return true
-		}
-		text, ok := f.section(s.from+int64(value-s.addr), int64(size))
-		if version := strings.TrimRight(string(text), "\x00"); ok {
-			if _, err := Upstream(version); err == nil {
-				found = append(found, candidate{rank, version})
-			}
-		}
-		return len(found) < maxSymbolNames
-	})
-	if len(found) == 0 {
-		return ""
-	}
-	slices.SortStableFunc(found, func(a, b candidate) int { return b.rank - a.rank })
-	return found[0].text
+	return names
 }
 
 // symbols calls see with every symbol until it returns false.
@@ -81,7 +88,7 @@ func (f *file) symbols(l layout, see func(name uint32, section uint16, value, si
 		entry = 24
 	}
 	next := l.symbols.from
-	_ = f.chunks(l.symbols, func(chunk []byte, at int64) bool { // what cannot be read has no version
+	_ = f.chunks(l.symbols, func(chunk []byte, at int64) bool { // what cannot be read has no stamps
 		if next < at { // behind a hole
 			next += (at - next + entry - 1) / entry * entry
 		}
@@ -99,30 +106,4 @@ func (f *file) symbols(l layout, see func(name uint32, section uint16, value, si
 		}
 		return true
 	})
-}
-
-// releaseUtils is the package whose variables most Sigstore tools stamp.
-const releaseUtils = "sigs.k8s.io/release-utils/version.gitVersion"
-
-// versionRank says how much a variable tells of the version of a program with
-// that main module: 0 is nothing. A stamped library tells nothing.
-func versionRank(variable, module string) int {
-	dot := strings.LastIndexByte(variable, '.')
-	if dot < 0 {
-		return 0
-	}
-	switch strings.ToLower(variable[dot+1:]) {
-	case "gitversion", "version", "buildversion":
-	default:
-		return 0
-	}
-	switch pkg := variable[:dot]; {
-	case variable == releaseUtils:
-		return 3
-	case pkg == "main":
-		return 2
-	case module != "" && (pkg == module || strings.HasPrefix(pkg, module+"/")):
-		return 1
-	}
-	return 0
 }
