@@ -27,7 +27,8 @@ type Advice struct {
 // 1.7.2". The distribution's package goes first where a good version is known to
 // be there, else comes the project's release with its checksums.
 func Advise(m *client.Model, c client.Client, host HostFacts, required string) Advice {
-	if required == "" {
+	named := slices.ContainsFunc(m.Clients, func(k client.KnownClient) bool { return k.Name == c.Name })
+	if required == "" || c.Path == "" && !named { // libraries that were given outright are no client to install
 		return Advice{Steps: []string{}}
 	}
 	a := advisor{m: m, c: c, host: host, required: required}
@@ -58,6 +59,8 @@ type advisor struct {
 
 func (a *advisor) advise() {
 	switch {
+	case a.c.Path == "":
+		a.fresh()
 	case a.store():
 	case a.c.Package == nil && a.language():
 	case a.c.Package != nil:
@@ -89,6 +92,18 @@ func (a *advisor) good() bool {
 // tooOld says that it is known not to have one.
 func (a *advisor) tooOld() bool {
 	return a.listed && a.version != "" && (a.dist.Version == "" || client.Older(a.dist.Version, a.version))
+}
+
+// fresh installs a client that is not there: an assumed one.
+func (a *advisor) fresh() {
+	if a.good() {
+		a.asRoot()
+		a.step(toolOf(a.host.Manager, a.host).install(a.dist.Package, a.version))
+		a.line = fmt.Sprintf("%s: %s (%s)", a.want(), a.steps[len(a.steps)-1], a.known())
+		return
+	}
+	a.release(localBin(path.Base(a.c.Name)))
+	a.line = a.want() + ": " + a.releaseName()
 }
 
 // owned advises on a file that a package owns: the package is brought forward

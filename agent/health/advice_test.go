@@ -81,6 +81,8 @@ var situations = []situation{
 	{"a gem", bookworm, of("/var/lib/gems/3.1.0/specifications/sigstore-0.2.1.gemspec", "sigstore-ruby", "", client.Ruby), "sigstore-ruby 0.2.2", "gem install 'sigstore:>=0.2.2'", ""},
 	{"a hostile path", trixie, cosignAt(hostile, "", "v2.0.1"), "cosign 2.2.0", `install -m 0755 cosign-linux-amd64 $'/home/eve/`, ""},
 	{"a hostile module", trixie, of("/opt/x", "x\n$(reboot)", "github.com/a/$(reboot)/b", client.Go), "go-tuf 0.6.0", "the project's releases", "https://github.com/a/$"},
+	{"a release that is not installed", bookworm, cosignAt("", "", "v2.0.1"), "cosign 2.2.0", "install -m 0755 cosign-linux-amd64 /usr/local/bin/cosign", "''"},
+	{"a release that is not installed, where the distribution has a good one", alpine323, cosignAt("", "", "v2.0.1"), "cosign 2.2.0", "apk add --update-cache --upgrade 'cosign>=2.2.0'", "curl"},
 	{"a hostile package", fedora, client.Client{Path: "/usr/bin/x", Name: "x", Ecosystem: client.Go, Package: &client.Package{Manager: "rpm", Name: "--nogpgcheck;reboot", Version: "1"}}, "go-tuf 0.6.0", "dnf --refresh upgrade -- '--nogpgcheck;reboot'", ""},
 }
 
@@ -214,5 +216,12 @@ func compare(t *testing.T, file, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("%s differs (renew it with -update):\n%s", file, got)
+	}
+}
+
+func TestLibrariesAloneAreNotInstalled(t *testing.T) {
+	a := health.Advise(loadModel(t), client.Client{Name: "libraries", Ecosystem: client.Go}, bookworm, "go-tuf 0.6.0")
+	if a.Line != "" || a.Steps == nil || len(a.Steps) > 0 {
+		t.Errorf("%+v", a)
 	}
 }
