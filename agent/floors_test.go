@@ -25,18 +25,19 @@ const noFloor = 0
 // floors is the map of the house: a package imports only lower floors.
 // A new package is given its floor here.
 var floors = map[string]int{
-	"agent/client":   1,
-	"agent/config":   1,
-	"agent/distro":   1,
-	"agent/durable":  1,
-	"agent/mirror":   1,
-	"agent/schedule": 1,
-	"agent/trust":    1,
-	"agent/watch":    1,
-	"systemd":        1,
+	"agent/config":     1,
+	"agent/distro":     1,
+	"agent/durable":    1,
+	"agent/executable": 1,
+	"agent/mirror":     1,
+	"agent/schedule":   1,
+	"agent/trust":      1,
+	"agent/watch":      1,
+	"systemd":          1,
 
-	"agent/cache": 2,
-	"agent/store": 2,
+	"agent/cache":  2,
+	"agent/client": 2,
+	"agent/store":  2,
 
 	"agent/health": 3,
 

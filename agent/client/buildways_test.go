@@ -52,20 +52,6 @@ func run(t testing.TB, dir string, env []string, name string, args ...string) st
 	return strings.TrimSpace(string(text))
 }
 
-// smallProgram is a client of a megabyte that says its version through a symbol.
-func smallProgram(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	module(t, dir, map[string]string{
-		"go.mod":      gitsignModule + "\nreplace github.com/theupdateframework/go-tuf => ./fork\n",
-		"main.go":     strings.Replace(mainSource, "func main() {", "var version = \"devel\"\n\nfunc main() { println(version);", 1),
-		"fork/go.mod": "module github.com/theupdateframework/go-tuf\n", "fork/client/client.go": goTUFSource,
-	})
-	out := filepath.Join(dir, "program")
-	run(t, dir, nil, "go", "build", "-trimpath", "-ldflags=-X main.version=v1.2.3", "-o", out, ".")
-	return out
-}
-
 // builder builds small programs, all of them a client called gitsign.
 type builder struct {
 	*testing.T

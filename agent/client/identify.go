@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+
+	"github.com/tufkeeper/tufkeeper/agent/executable"
 )
 
 // Where a version was found, as VersionSource says it.
@@ -128,14 +130,14 @@ func ldflagsVersion(flags, module string) string {
 
 // symbolVersion is the version that stands in a variable, as the symbols of a
 // program that was not stripped tell.
-func symbolVersion(f *file, l layout, module string) string {
+func symbolVersion(f *executable.File, module string) string {
 	best, text := 0, ""
-	for _, s := range f.stamps(l, "ersion", func(variable string) bool { return versionRank(variable, module) > 0 }) {
-		if _, err := Upstream(s.text); err != nil {
+	for _, s := range f.Stamps("ersion", func(variable string) bool { return versionRank(variable, module) > 0 }) {
+		if _, err := Upstream(s.Text); err != nil {
 			continue
 		}
-		if rank := versionRank(s.variable, module); rank > best {
-			best, text = rank, s.text
+		if rank := versionRank(s.Variable, module); rank > best {
+			best, text = rank, s.Text
 		}
 	}
 	return text

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -119,6 +120,22 @@ func (c *Client) fromJar(z *zip.Reader, name string) error {
 	c.Version = version
 	c.Libraries[SigstoreJava] = version // "" is a version that cannot be told
 	return nil
+}
+
+// budget bounds what a parser may read in all, whatever the directory of a hostile
+// archive sends it after.
+type budget struct {
+	r    io.ReaderAt
+	left int64
+}
+
+var errBudget = errors.New("reads more than an archive holds")
+
+func (b *budget) ReadAt(p []byte, off int64) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, errBudget
+	}
+	return b.r.ReadAt(p, off)
 }
 
 // unpack reads one member of at most limit bytes.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/tufkeeper/tufkeeper/agent/executable"
 )
 
 // NoteWithoutModules is the note on a program of which only others can tell what
@@ -55,13 +56,8 @@ func read(ctx context.Context, path string, model *Model, maxSize int64, buf *[]
 		return Client{}, FileID{}, err
 	}
 	defer r.Close() // opened for reading: nothing can be lost
-	f := &file{ctx: ctx, r: r, size: info.Size()}
-	if buf != nil {
-		f.buf = *buf
-		defer func() { *buf = f.buf }()
-	}
 	id := fileID(info)
-	c, err := readOpen(path, f, func() []span { return dataSpans(r, info) }, model, maxSize)
+	c, err := readOpen(ctx, path, r, info, model, maxSize, buf)
 	if err == nil || errors.Is(err, ErrNotClient) {
 		after, statErr := r.Stat()
 		switch {
@@ -110,28 +106,24 @@ func quoted(err error) error {
 	return err
 }
 
-// readOpen reads an open file; data tells where it is not a hole.
-func readOpen(path string, f *file, data func() []span, model *Model, maxSize int64) (c Client, err error) {
+// readOpen reads an open file.
+func readOpen(ctx context.Context, path string, r *os.File, info fs.FileInfo, model *Model, maxSize int64, buf *[]byte) (c Client, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c, err = Client{}, fmt.Errorf("reading %q: the parser panicked: %.200q", path, fmt.Sprint(r))
 		}
 	}()
 	notClient := fmt.Errorf("reading %q: %w", path, ErrNotClient)
-	if !executable(f) {
+	f := executable.New(ctx, r, info, buf)
+	if f == nil || !f.MayBeGo() {
 		return Client{}, notClient
 	}
-	l := readLayout(f)
-	if l.known && !l.isGo {
-		return Client{}, notClient
-	}
-	f.data = data()
-	if err := checkSize(path, f.data, maxSize); err != nil {
+	if err := checkSize(path, f.Data(), maxSize); err != nil {
 		return Client{}, err
 	}
 	c = Client{Path: path, Ecosystem: Go, EmbeddedRoots: []EmbeddedRoot{}, Notes: []string{}, Libraries: map[string]string{}}
-	build, buildErr := readBuild(f, l)
-	if err := f.ctx.Err(); err != nil {
+	build, buildErr := f.Build()
+	if err := ctx.Err(); err != nil {
 		return Client{}, fmt.Errorf("reading %q: %w", path, err)
 	}
 	switch {
@@ -143,7 +135,7 @@ func readOpen(path string, f *file, data func() []span, model *Model, maxSize in
 			return Client{}, notClient
 		}
 	}
-	found, err := scan(f, l, model)
+	found, err := scan(f, model)
 	if err != nil {
 		return Client{}, fmt.Errorf("reading %q: %w", path, err)
 	}
@@ -162,52 +154,19 @@ func readOpen(path string, f *file, data func() []span, model *Model, maxSize in
 	if found.rootsLeft {
 		c.Notes = append(c.Notes, "holds more root documents than are read")
 	}
-	c.identify(model, build, found, func(module string) string { return symbolVersion(f, l, module) })
+	c.identify(model, build, found, func(module string) string { return symbolVersion(f, module) })
 	return c, nil
 }
 
 // checkSize refuses a file that holds more data than is read.
-func checkSize(path string, data []span, limit int64) error {
+func checkSize(path string, size, limit int64) error {
 	if limit <= 0 {
 		limit = DefaultMaxFileSize
 	}
-	total := int64(0)
-	for _, d := range data {
-		total += d.to - d.from
-	}
-	if total > limit {
-		return &TooLargeError{Path: path, Size: total, Max: limit}
+	if size > limit {
+		return &TooLargeError{Path: path, Size: size, Max: limit}
 	}
 	return nil
-}
-
-// executable says whether a file starts like a program file: ELF, Mach-O or PE.
-func executable(f *file) bool {
-	b, ok := f.section(0, 4)
-	if !ok || len(b) < 4 {
-		return false // too short, or unreadable: no program either way
-	}
-	switch string(b) {
-	case "\x7fELF", "\xfe\xed\xfa\xce", "\xfe\xed\xfa\xcf", "\xce\xfa\xed\xfe", "\xcf\xfa\xed\xfe":
-		return true
-	}
-	return string(b[:2]) == "MZ"
-}
-
-// budget bounds what a parser may read in all, whatever the headers of a hostile
-// file send it after.
-type budget struct {
-	r    io.ReaderAt
-	left int64
-}
-
-var errBudget = errors.New("reads more than a program file holds")
-
-func (b *budget) ReadAt(p []byte, off int64) (int, error) {
-	if b.left -= int64(len(p)); b.left < 0 {
-		return 0, errBudget
-	}
-	return b.r.ReadAt(p, off)
 }
 
 // addLibraries records the TUF libraries among main module and dependencies. A

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/executable"
 )
 
 const (
@@ -43,7 +45,7 @@ func hexSum(data []byte) string {
 
 // rootFinder finds root documents in the clear text of a file.
 type rootFinder struct {
-	f     *file
+	f     *executable.File
 	done  int64 // documents before this offset are known already
 	tries int
 	bytes int // of the documents found
@@ -94,7 +96,7 @@ func jsonSpace(text []byte) []byte {
 // from which a whole root document reads that reaches beyond it.
 func (r *rootFinder) try(at int64) {
 	from := max(0, at-maxRoot)
-	window := make([]byte, min(r.f.size, at+maxRoot)-from)
+	window := make([]byte, min(r.f.Size(), at+maxRoot)-from)
 	n, _ := r.f.ReadAt(window, from) // what cannot be read cannot be a root
 	window = window[:n]
 	end := int(min(int64(n), at-from))

@@ -4,7 +4,8 @@ package client
 
 import (
 	"bytes"
-	"slices"
+
+	"github.com/tufkeeper/tufkeeper/agent/executable"
 )
 
 // Functions that prove client code, as they stand in the function table, which Go
@@ -42,12 +43,13 @@ type findings struct {
 // scan looks through a file once: the function table for functions, everything
 // else but machine code for root documents and commits of releases. Where the
 // table has no section of its own, everything is looked through for everything.
-func scan(f *file, l layout, m *Model) (findings, error) {
+func scan(f *executable.File, m *Model) (findings, error) {
 	out := findings{commits: map[int]bool{}}
 	roots := rootFinder{f: f, seen: map[string]bool{}}
-	ownTable := l.functions != (span{})
+	table := f.Functions()
+	ownTable := !table.Empty()
 	if ownTable {
-		err := f.chunks(l.functions, func(chunk []byte, _ int64) bool {
+		err := f.Chunks(table, func(chunk []byte, _ int64) bool {
 			scanFunctions(chunk, &out.linked)
 			return true
 		})
@@ -55,8 +57,8 @@ func scan(f *file, l layout, m *Model) (findings, error) {
 			return out, err
 		}
 	}
-	for _, s := range without(f.size, slices.Concat(l.skip, []span{l.functions})) {
-		err := f.chunks(s, func(chunk []byte, at int64) bool {
+	for _, s := range f.Text() {
+		err := f.Chunks(s, func(chunk []byte, at int64) bool {
 			if !ownTable {
 				scanFunctions(chunk, &out.linked)
 			}
@@ -88,7 +90,7 @@ func scanFunctions(chunk []byte, l *Linked) {
 		if chunk[from-1] != 0 || chunk[at] != 's' && chunk[at] != 't' {
 			continue
 		}
-		end := bytes.IndexByte(chunk[from:min(len(chunk), from+overlap)], 0)
+		end := bytes.IndexByte(chunk[from:min(len(chunk), from+executable.Overlap)], 0)
 		if end < 0 {
 			continue
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package client
+package executable
 
 import (
 	"bytes"
@@ -23,11 +23,11 @@ type layout struct {
 
 	order     binary.ByteOrder
 	class64   bool
-	buildInfo span
-	functions span // the table of functions; empty: it has no section of its own
-	symbols   span
-	strings   span // the names of the symbols
-	skip      []span
+	buildInfo Span
+	functions Span // the table of functions; empty: it has no section of its own
+	symbols   Span
+	strings   Span // the names of the symbols
+	skip      []Span
 	sections  []elfSection
 	segments  []elfSegment
 }
@@ -38,12 +38,12 @@ type elfSection struct {
 	flags        elf.SectionFlag
 	addr         uint64
 	link, name32 uint32
-	span
+	Span
 }
 
 type elfSegment struct {
 	addr uint64
-	span
+	Span
 }
 
 // uint reads an unsigned number that is as long as b.
@@ -75,7 +75,7 @@ func (l *layout) half(b []byte, off32, off64 int) int64 {
 
 // readLayout reads the headers of an ELF file. What it cannot make sense of it
 // leaves out; a layout that is not known means that the whole file is searched.
-func readLayout(f *file) layout {
+func readLayout(f *File) layout {
 	var l layout
 	head, ok := f.section(0, min(64, f.size))
 	if !ok || len(head) < 52 || string(head[:4]) != elf.ELFMAG {
@@ -104,14 +104,14 @@ func (l *layout) pick(b []byte, off32, off64 int) []byte {
 }
 
 // table reads a table of count entries of the given size, at least min bytes each.
-func (f *file) table(at uint64, size, count, least int64) ([]byte, bool) {
+func (f *File) table(at uint64, size, count, least int64) ([]byte, bool) {
 	if at > math.MaxInt64 || size < least || count == 0 || size*count > maxTable {
 		return nil, false
 	}
 	return f.section(int64(at), size*count)
 }
 
-func (l *layout) readSegments(f *file, head []byte) {
+func (l *layout) readSegments(f *File, head []byte) {
 	size, count := l.half(head, 42, 54), l.half(head, 44, 56)
 	least := int64(32)
 	if l.class64 {
@@ -123,12 +123,12 @@ func (l *layout) readSegments(f *file, head []byte) {
 			continue
 		}
 		if s, ok := spanOf(l.word(table, 4, 8), l.word(table, 16, 32), f.size); ok {
-			l.segments = append(l.segments, elfSegment{addr: l.word(table, 8, 16), span: s})
+			l.segments = append(l.segments, elfSegment{addr: l.word(table, 8, 16), Span: s})
 		}
 	}
 }
 
-func (l *layout) readSections(f *file, head []byte) {
+func (l *layout) readSections(f *File, head []byte) {
 	size, count, names := l.half(head, 46, 58), l.half(head, 48, 60), l.half(head, 50, 62)
 	least := int64(40)
 	if l.class64 {
@@ -144,18 +144,18 @@ func (l *layout) readSections(f *file, head []byte) {
 			link:   uint32(l.uint(l.pick(table, 24, 40))),
 		}
 		if s.kind != elf.SHT_NOBITS {
-			s.span, _ = spanOf(l.word(table, 16, 24), l.word(table, 20, 32), f.size)
+			s.Span, _ = spanOf(l.word(table, 16, 24), l.word(table, 20, 32), f.size)
 		}
 		l.sections = append(l.sections, s)
 	}
 	if names <= 0 || names >= int64(len(l.sections)) {
 		return
 	}
-	at := l.sections[names].span
-	if at.to-at.from > maxTable {
+	at := l.sections[names].Span
+	if at.To-at.From > maxTable {
 		return
 	}
-	text, ok := f.section(at.from, at.to-at.from)
+	text, ok := f.section(at.From, at.To-at.From)
 	for i := range l.sections {
 		s := &l.sections[i]
 		if ok && int64(s.name32) < int64(len(text)) {
@@ -167,11 +167,11 @@ func (l *layout) readSections(f *file, head []byte) {
 }
 
 // spanOf is the part of a file that a header names, if the file has it.
-func spanOf(at, n uint64, size int64) (span, bool) {
+func spanOf(at, n uint64, size int64) (Span, bool) {
 	if at > uint64(size) || n > uint64(size)-at {
-		return span{}, false
+		return Span{}, false
 	}
-	return span{int64(at), int64(at + n)}, true
+	return Span{int64(at), int64(at + n)}, true
 }
 
 // classify finds the sections that matter, and those that never do: machine code
@@ -180,29 +180,29 @@ func (l *layout) classify() {
 	for _, s := range l.sections {
 		switch {
 		case s.name == ".go.buildinfo":
-			l.isGo, l.buildInfo = true, s.span
+			l.isGo, l.buildInfo = true, s.Span
 		case s.name == ".gopclntab" || s.name == ".data.rel.ro.gopclntab":
-			l.isGo, l.functions = true, s.span
+			l.isGo, l.functions = true, s.Span
 		case s.name == ".note.go.buildid":
 			l.isGo = true
 		case s.kind == elf.SHT_SYMTAB && int(s.link) < len(l.sections):
-			l.symbols, l.strings = s.span, l.sections[s.link].span
+			l.symbols, l.strings = s.Span, l.sections[s.link].Span
 		}
 		if s.flags&elf.SHF_EXECINSTR != 0 || s.kind == elf.SHT_SYMTAB ||
 			s.flags&elf.SHF_ALLOC == 0 && (s.kind == elf.SHT_STRTAB || strings.HasPrefix(s.name, ".debug_") || strings.HasPrefix(s.name, ".zdebug_")) {
-			if s.from < s.to {
-				l.skip = append(l.skip, s.span)
+			if s.From < s.To {
+				l.skip = append(l.skip, s.Span)
 			}
 		}
 	}
 }
 
 // offset is where in the file an address is, and how much of its segment follows.
-func (l *layout) offset(addr uint64) (span, bool) {
+func (l *layout) offset(addr uint64) (Span, bool) {
 	for _, s := range l.segments {
-		if addr >= s.addr && addr-s.addr < uint64(s.to-s.from) {
-			return span{s.from + int64(addr-s.addr), s.to}, true
+		if addr >= s.addr && addr-s.addr < uint64(s.To-s.From) {
+			return Span{s.From + int64(addr-s.addr), s.To}, true
 		}
 	}
-	return span{}, false
+	return Span{}, false
 }

@@ -2,7 +2,7 @@
 
 //go:build unix && !linux
 
-package client
+package executable
 
 import (
 	"io/fs"
@@ -10,4 +10,4 @@ import (
 )
 
 // dataSpans are the parts of a file that are not holes: here, all of it.
-func dataSpans(_ *os.File, info fs.FileInfo) []span { return []span{{0, info.Size()}} }
+func dataSpans(_ *os.File, info fs.FileInfo) []Span { return []Span{{0, info.Size()}} }

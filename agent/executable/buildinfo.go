@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package client
+package executable
 
 import (
 	"bytes"
@@ -22,18 +22,21 @@ const (
 
 var errNoBuildInfo = errors.New("it has none")
 
-// readBuild reads what the linker recorded of the build. debug/buildinfo would
-// do the same, but loads the symbols of a Mach-O or PE file on the way, as often
-// as the file wants.
-func readBuild(f *file, l layout) (*debug.BuildInfo, error) {
+// Build reads what Go's linker recorded of the build: modules, settings and
+// Go's version. The error says no more than what is wrong with it.
+//
+// debug/buildinfo would do the same, but loads the symbols of a Mach-O or PE file
+// on the way, as often as the file wants.
+func (f *File) Build() (*debug.BuildInfo, error) {
+	l := &f.layout
 	where := l.buildInfo
-	if where == (span{}) {
-		where = span{0, f.size}
+	if where.Empty() {
+		where = Span{0, f.size}
 	}
 	var build *debug.BuildInfo
 	last := error(errNoBuildInfo)
 	tries := 0
-	err := f.chunks(where, func(chunk []byte, at int64) bool {
+	err := f.Chunks(where, func(chunk []byte, at int64) bool {
 		for from := 0; ; {
 			i := bytes.Index(chunk[from:], []byte(buildMagic))
 			if i < 0 {
@@ -63,7 +66,7 @@ func readBuild(f *file, l layout) (*debug.BuildInfo, error) {
 }
 
 // decodeBuild reads the information that begins at an offset.
-func (l *layout) decodeBuild(f *file, at int64) (*debug.BuildInfo, error) {
+func (l *layout) decodeBuild(f *File, at int64) (*debug.BuildInfo, error) {
 	head, ok := f.section(at, buildHeader)
 	if !ok {
 		return nil, errors.New("it is cut off")
@@ -96,7 +99,7 @@ func (l *layout) decodeBuild(f *file, at int64) (*debug.BuildInfo, error) {
 }
 
 // varString reads a string with its length before it.
-func (f *file) varString(at int64) (string, int64, bool) {
+func (f *File) varString(at int64) (string, int64, bool) {
 	head, ok := f.section(at, min(binary.MaxVarintLen64, f.size-at))
 	if !ok {
 		return "", 0, false
@@ -111,7 +114,7 @@ func (f *file) varString(at int64) (string, int64, bool) {
 
 // pointed reads the form of Go before 1.18: addresses of strings, which are
 // addresses and lengths.
-func (l *layout) pointed(f *file, head []byte) (version, modules string, ok bool) {
+func (l *layout) pointed(f *File, head []byte) (version, modules string, ok bool) {
 	size := int(head[14])
 	if l.order == nil || size != 4 && size != 8 || size == 8 != l.class64 {
 		return "", "", false
@@ -121,16 +124,16 @@ func (l *layout) pointed(f *file, head []byte) (version, modules string, ok bool
 		if !ok {
 			return "", false
 		}
-		pair, ok := f.section(where.from, int64(2*size))
+		pair, ok := f.section(where.From, int64(2*size))
 		if !ok {
 			return "", false
 		}
 		n := l.uint(pair[size:])
 		where, ok = l.offset(l.uint(pair[:size]))
-		if !ok || n > maxBuildInfo || int64(n) > where.to-where.from {
+		if !ok || n > maxBuildInfo || int64(n) > where.To-where.From {
 			return "", false
 		}
-		b, ok := f.section(where.from, int64(n))
+		b, ok := f.section(where.From, int64(n))
 		return string(b), ok
 	}
 	if version, ok = text(head[16 : 16+size]); !ok {
