@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
@@ -110,7 +111,8 @@ func (s *search) packageDir(ctx context.Context, dir string) {
 
 // list returns the names in a directory, sorted, and no more than maxPackageEntries.
 func list(dir string) ([]string, error) {
-	f, err := os.Open(dir)
+	// Without O_DIRECTORY a FIFO of that name would hold us up.
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil

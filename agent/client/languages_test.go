@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -369,6 +370,47 @@ func TestHostilePackagesAreHarmless(t *testing.T) {
 	case <-done:
 	case <-time.After(20 * time.Second):
 		t.Fatal("something is waited for")
+	}
+}
+
+// TestNotesComeInOneOrder: a report that differs from the last in the order of its
+// notes would be a change that is none.
+func TestNotesComeInOneOrder(t *testing.T) {
+	files := map[string]string{"sp/sigstore-3.6.2.dist-info/METADATA": "Name: sigstore\nVersion: 3.6.2\n"}
+	for _, name := range []string{"tuf", "securesystemslib", "cryptography"} {
+		for _, version := range []string{"1.0.0", "2.0.0"} {
+			files["sp/"+name+"-"+version+".dist-info/METADATA"] = ""
+		}
+	}
+	dir := tree(t, files)
+	for range 20 {
+		found, errs := client.Find(t.Context(), client.FindOptions{Packages: []string{filepath.Join(dir, "sp")}, Model: loadModel(t)})
+		if len(errs) != 0 || len(found) != 1 || len(found[0].Notes) != 3 || !slices.IsSorted(found[0].Notes) {
+			t.Fatalf("found %+v, %v", found, errs)
+		}
+	}
+}
+
+// TestAFIFOInPlaceOfADirectoryHoldsNothingUp puts pipes where directories of
+// packages are: opening one waits for a writer that never comes.
+func TestAFIFOInPlaceOfADirectoryHoldsNothingUp(t *testing.T) {
+	dir := tree(t, map[string]string{"sigstore-java/2.0.0/sigstore-java-2.0.0.jar": "no archive", "node_modules/x": ""})
+	for _, name := range []string{"sigstore-java/1.0.0", "sigstore-java/2.0.0/" + strings.Repeat("a", 40), "node_modules/.pnpm"} {
+		if err := syscall.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if got, _ := packages(t, dir, client.FindOptions{}, "*"); len(got) != 0 {
+			t.Errorf("found %q", got)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute): // it waits for ever, or not at all
+		t.Fatal("waits for somebody to write into a FIFO")
 	}
 }
 

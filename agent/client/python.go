@@ -7,9 +7,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -41,7 +43,7 @@ func (s *search) python(ctx context.Context, dir string, names []string) {
 		}
 	}
 	var notes []string
-	for library := range several {
+	for _, library := range slices.Sorted(maps.Keys(several)) {
 		// What an interrupted update leaves: which of them is imported is not told.
 		delete(libraries, library)
 		notes = append(notes, "more than one version of "+library+" is recorded beside it")
