@@ -135,3 +135,72 @@ func FuzzHeaders(f *testing.F) {
 		}
 	})
 }
+
+// TestClaimsOfAVastFile has headers claim what a file of a terabyte, nearly all of it
+// a hole, does hold: what is read for them stays small.
+func TestClaimsOfAVastFile(t *testing.T) {
+	const size = 1 << 40
+	out := goProgram(t, []string{"GOOS=linux", "GOARCH=amd64"}, stamped)
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := elf.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	index := func(name string) int64 {
+		for i, s := range program.Sections {
+			if s.Name == name {
+				return int64(i)
+			}
+		}
+		t.Fatalf("no section %s", name)
+		return 0
+	}
+	le := binary.LittleEndian
+	sections := int64(le.Uint64(data[40:]))
+	build := int64(program.Section(".go.buildinfo").Offset)
+	for _, tt := range []struct {
+		name string
+		at   int64
+		with []byte
+	}{
+		{"entries of program headers as large as can be", 54, []byte{0xff, 0xff, 0xff, 0xff}},
+		{"entries of section headers as large as can be", 58, []byte{0xff, 0xff, 0xff, 0xff}},
+		{"names of sections without an end", sections + 64*index(".shstrtab") + 32, le.AppendUint64(nil, 1<<36)},
+		{"symbols without an end", sections + 64*index(".symtab") + 32, le.AppendUint64(nil, 1<<36)},
+		{"names of symbols without an end", sections + 64*index(".strtab") + 32, le.AppendUint64(nil, 1<<36)},
+		{"functions without an end", sections + 64*index(".gopclntab") + 32, le.AppendUint64(nil, 1<<36)},
+		{"modules without an end", build + 32, binary.AppendUvarint(nil, 1<<36)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := os.OpenFile(out, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := f.Truncate(size); err != nil {
+				t.Skipf("no sparse files here: %v", err)
+			}
+			if _, err := f.WriteAt(tt.with, tt.at); err != nil {
+				t.Fatal(err)
+			}
+			ctx := &counter{Context: t.Context()}
+			var was, is runtime.MemStats
+			runtime.ReadMemStats(&was)
+			readAll(t, ctx, out)
+			runtime.ReadMemStats(&is)
+			if n := is.TotalAlloc - was.TotalAlloc; n > 24<<20 {
+				t.Errorf("took %d bytes of memory", n)
+			}
+			if n := ctx.asked.Load(); n > maxReads {
+				t.Errorf("took %d reads", n)
+			}
+			if _, err := f.WriteAt(data[tt.at:tt.at+int64(len(tt.with))], tt.at); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
