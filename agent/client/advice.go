@@ -4,6 +4,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -69,6 +70,11 @@ func (m *Model) AdvisoriesOf(c Client) []Advisory {
 		}
 	}
 	return out
+}
+
+// Affects says whether the advisory is about that version.
+func (a Advisory) Affects(v *semver.Version) bool {
+	return slices.ContainsFunc(a.Affected, func(r versionRange) bool { return r.holds(v) })
 }
 
 // FixedFor says which release to install against an advisory, for a client that

@@ -139,6 +139,31 @@ func (m *Model) checkOthers(asOf time.Time) error {
 	return nil
 }
 
+func (m *Model) checkAdvisories(asOf time.Time) error {
+	seen := map[string]bool{}
+	for _, a := range m.Advisories {
+		if a.ID == "" || seen[a.ID] {
+			return fmt.Errorf("advisory %q has no id or is listed twice", a.ID)
+		}
+		seen[a.ID] = true
+		if err := evidence(a.Evidence); err != nil {
+			return fmt.Errorf("advisory %s: %w", a.ID, err)
+		}
+		_, lib := m.library(a.Of)
+		if !lib && !slices.ContainsFunc(m.Clients, func(c KnownClient) bool { return c.Name == a.Of }) {
+			return fmt.Errorf("advisory %s: %q is neither a library nor a client", a.ID, a.Of)
+		}
+		if a.CVE != "" && seen[a.CVE] {
+			return fmt.Errorf("advisory %s: %s is listed twice", a.ID, a.CVE)
+		}
+		seen[a.CVE] = true
+		if err := m.checkAdvisory(a, asOf); err != nil {
+			return fmt.Errorf("advisory %s: %w", a.ID, err)
+		}
+	}
+	return nil
+}
+
 // checkAdvisory holds the versions that an advisory affects against those that fix it.
 func (m *Model) checkAdvisory(a Advisory, asOf time.Time) error {
 	if !slices.Contains([]string{"low", "moderate", "high", "critical", "unknown"}, a.Severity) {
