@@ -109,7 +109,7 @@ func (m *Model) assumeLibraries(spec string) (Client, error) {
 			return Client{}, fmt.Errorf("assuming %q: neither NAME@VERSION nor LIBRARY=VERSION", part)
 		}
 		name, version = strings.TrimSpace(name), strings.TrimSpace(version)
-		if _, known := m.library(name); !known {
+		if !slices.Contains([]string{GoTUF, GoTUFv2, Sigstore, SigstoreGo}, name) {
 			return Client{}, fmt.Errorf("assuming %q: the libraries are %s, %s, %s and %s", part, GoTUF, GoTUFv2, Sigstore, SigstoreGo)
 		}
 		if c.Libraries[name] != "" {

@@ -3,7 +3,7 @@
 // Package client finds the Sigstore clients installed on this host and tells
 // what they can read.
 //
-// A client is known by what is compiled into it: the versions of its TUF
+// A client in Go is known by what is compiled into it: the versions of its TUF
 // libraries, the functions that prove a TUF client, the root documents it
 // embeds. No file is ever executed, and none is trusted: parsers run under
 // recover and within bounds, and a file that lies can only be misjudged itself.
@@ -11,6 +11,10 @@
 // as a client of unknown libraries. What hides even those is not seen: names
 // changed by an obfuscator such as garble, programs packed as with UPX, a library
 // copied under another import path.
+//
+// Clients in Python, JavaScript, Ruby and Java are known by what their packages say
+// of themselves, in the directories that are named: no tree is walked.
+//
 // What each library version can is data, in compat.json, with its evidence.
 // Whether a client fits a repository is decided in package health.
 package client
@@ -73,7 +77,7 @@ type Client struct {
 
 // Package is an entry of a distribution's package database.
 type Package struct {
-	Manager string `json:"manager"` // "dpkg", "apk", "rpm", "pacman"
+	Manager string `json:"manager"` // "dpkg", "apk", "rpm", "pacman", or "nix" and "homebrew", which have no database
 	Name    string `json:"name"`
 	Version string `json:"version"` // as the database has it: "2.5.0-2+b4"
 }

@@ -56,7 +56,8 @@ type Model struct {
 	otherOrder   []*semver.Version
 }
 
-// Library is a Go module that makes a binary a TUF client.
+// Library is what makes a program a TUF client: a Go module, or a package of
+// another language.
 type Library struct {
 	Name   string `json:"name"` // GoTUF …
 	Module string `json:"module"`

@@ -266,7 +266,7 @@ func TestAssume(t *testing.T) {
 			t.Errorf("%s: has a path", tt.spec)
 		}
 	}
-	for _, spec := range []string{"", "cosign", "cosign@", "cosign@latest", "nobody@v1.0.0", "@v1.0.0", "go-tuf=", "go-tuf=x", "tuf=v1.0.0", "sigstore=v1.6.1", "go-tuf=v0.5.2,go-tuf=v0.6.0", "go-tuf=v0.5.2,"} {
+	for _, spec := range []string{"", "cosign", "cosign@", "cosign@latest", "nobody@v1.0.0", "@v1.0.0", "go-tuf=", "go-tuf=x", "tuf=v1.0.0", "sigstore=v1.6.1", "go-tuf=v0.5.2,go-tuf=v0.6.0", "go-tuf=v0.5.2,", "go-tuf=v0.5.2,tuf-js=v1.0.0"} {
 		if c, err := m.Assume(spec); err == nil {
 			t.Errorf("%q: assumed %+v", spec, c)
 		}
