@@ -34,8 +34,8 @@ type Package struct {
 // Source is a source package.
 type Source struct{ Name, Version string }
 
-// MaxPaths bounds how many files one call of Owners looks up.
-const MaxPaths = 4096
+// maxPaths bounds how many files one call of Owners looks up.
+const maxPaths = 4096
 
 // Distro looks things up below one root directory. It is safe for concurrent use.
 type Distro struct {
@@ -64,13 +64,6 @@ func Open(root string) (*Distro, error) {
 	return &Distro{h: host{root: filepath.Clean(root), strict: os.Geteuid() == 0, buffer: bufio.NewReaderSize(nil, maxLine)}}, nil
 }
 
-// Owner returns the package that owns the file at path.
-func (d *Distro) Owner(path string) (Package, bool) {
-	owners, _ := d.Owners(context.Background(), []string{path}) // Owners says why; here only the answer counts
-	p, ok := owners[path]
-	return p, ok
-}
-
 // Owners returns the packages that own the files at those paths, by path; one
 // that nobody is known to own is absent. A symbolic link stands for the file it
 // leads to: a link that some package ships to a file that it does not ship makes
@@ -79,9 +72,9 @@ func (d *Distro) Owners(ctx context.Context, paths []string) (map[string]Package
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var errs []error
-	if len(paths) > MaxPaths {
-		errs = append(errs, fmt.Errorf("looking up packages: %d files, only the first %d are looked up", len(paths), MaxPaths))
-		paths = paths[:MaxPaths]
+	if len(paths) > maxPaths {
+		errs = append(errs, fmt.Errorf("looking up packages: %d files, only the first %d are looked up", len(paths), maxPaths))
+		paths = paths[:maxPaths]
 	}
 	databases := d.h.databases()
 	stamp := d.h.stamp(databases)

@@ -52,7 +52,7 @@ func findDpkg(ctx context.Context, h host, info string, w *wanted) error {
 			if asked.has(line) {
 				hits = append(hits, listed{file: string(line), pkg: pkg, arch: arch})
 			}
-			return len(hits) < MaxPaths
+			return len(hits) < maxPaths
 		})
 		if err != nil {
 			return err
@@ -189,7 +189,7 @@ func findDistroless(ctx context.Context, h host, dir string, w *wanted) error {
 			if len(line) > sum+2 && w.has(append([]byte("/"), line[sum+2:]...)) {
 				hits = append(hits, "/"+string(line[sum+2:]))
 			}
-			return len(hits) < MaxPaths
+			return len(hits) < maxPaths
 		})
 		if err != nil {
 			return err

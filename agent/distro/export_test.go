@@ -25,3 +25,10 @@ func OwnersInRPM(ctx context.Context, name string, data, log []byte, paths ...st
 	}
 	return nil, errTruncated
 }
+
+// Owner is Owners for one path, without what could not be read.
+func (d *Distro) Owner(path string) (Package, bool) {
+	owners, _ := d.Owners(context.Background(), []string{path})
+	p, ok := owners[path]
+	return p, ok
+}

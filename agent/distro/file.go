@@ -185,7 +185,7 @@ func eachLine(ctx context.Context, from io.Reader, r *bufio.Reader, each func(li
 	return ctx.Err()
 }
 
-// list names the entries of a directory, at most maxEntries times few of them.
+// list names the entries of a directory, which may be some for each package.
 func (h host) list(path string) (names []string, err error) {
 	f, err := os.OpenFile(h.at(path), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -28,7 +28,7 @@ func findPacman(ctx context.Context, h host, dir string, w *wanted) error {
 			if section == "%FILES%" && w.has(full) {
 				hits = append(hits, string(full))
 			}
-			return len(hits) < MaxPaths
+			return len(hits) < maxPaths
 		})
 		if err != nil {
 			return err

@@ -223,7 +223,7 @@ func findInHeader(raw []byte, w *wanted) error {
 	}
 	var hits []string
 	hit := func(i int, name []byte) {
-		if w.has(name) && h.present(i) && len(hits) < MaxPaths {
+		if w.has(name) && h.present(i) && len(hits) < maxPaths {
 			hits = append(hits, string(name))
 		}
 	}
