@@ -183,14 +183,10 @@ func (s served) start(model *client.Model, c client.Client) probe.Start {
 		own := slices.Equal(model.Uses(c), []client.Implementation{client.Legacy})
 		return probe.Start{Words: words, Version: root.Version, Raw: root.Raw, Own: own}
 	}
-	files, words := s.set.Files(), "initial root"
-	raw := files.Initial
-	if n := len(files.Roots); s.judged.Preview && n > 0 {
-		raw, words = files.Roots[n-1], "newest root"
-	}
-	version := s.mirror.Root - int64(len(files.Roots))
-	if words == "newest root" {
-		version = s.mirror.Root
+	files, n := s.set.Files(), len(s.set.Files().Roots)
+	words, version, raw := "initial root", s.mirror.Root-int64(n), files.Initial
+	if s.judged.Preview && n > 0 {
+		words, version, raw = "newest root", s.mirror.Root, files.Roots[n-1]
 	}
 	return probe.Start{Words: fmt.Sprintf("%s %d", words, version), Version: version, Raw: raw}
 }
@@ -207,7 +203,7 @@ func (p *Probed) explain(model *client.Model) {
 			_, tail, _ := cutLast(symptom, ": ")
 			expected := slices.Contains(p.Rules, rule.ID) && strings.Contains(p.Error, tail)
 			whole := strings.Contains(p.Error, symptom)
-			if symptom == "" || !expected && (!whole || len(symptom) <= len(best)) {
+			if !expected && (!whole || len(symptom) <= len(best)) {
 				continue
 			}
 			best, p.Rule, p.Explanation = symptom, rule.ID, rule.Summary

@@ -237,7 +237,7 @@ func needs(c client.Client, required string) string {
 	switch {
 	case required == "":
 		return "; no release is known that can"
-	case c.Name == "cosign":
+	case c.Name == cosignName:
 		return "; " + required + " or newer is needed"
 	}
 	return "; it must be built with " + required + " or newer"

@@ -76,12 +76,9 @@ func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) e
 			return &usageError{err: fmt.Errorf("--at: %q is no time in RFC 3339", f.at), hint: "for example --at 2026-11-20T00:00:00Z"}
 		}
 	}
-	for i, path := range paths {
-		abs, err := filepath.Abs(path)
-		if err != nil {
-			return err
-		}
-		paths[i] = abs
+	paths, err := absolute(paths)
+	if err != nil {
+		return err
 	}
 	cfg, err := p.config()
 	if err != nil {
@@ -126,4 +123,17 @@ func (p *program) tellClients(r status.Report, asJSON bool) error {
 	s := p.style(p.stdout)
 	s.Now = time.Now()
 	return status.ClientsText(p.stdout, r, s)
+}
+
+// absolute returns the paths as they are from anywhere: clients are told by them.
+func absolute(paths []string) ([]string, error) {
+	var all []string
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, abs)
+	}
+	return all, nil
 }

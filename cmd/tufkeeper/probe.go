@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -75,12 +74,9 @@ func (p *program) probe(ctx context.Context, paths []string, f probeFlags) error
 		return &usageError{err: fmt.Errorf("--timeout: %s is not between a second and an hour", f.timeout), hint: "for example --timeout 1m"}
 	}
 	named := len(paths) > 0
-	for i, path := range paths {
-		abs, err := filepath.Abs(path)
-		if err != nil {
-			return err
-		}
-		paths[i] = abs
+	paths, err := absolute(paths)
+	if err != nil {
+		return err
 	}
 	cfg, err := p.config()
 	if err != nil {
