@@ -97,7 +97,7 @@ func (m *Model) describe(c *Client, r Release) {
 	slices.Sort(versions)
 	for _, v := range versions {
 		known, _ := m.publicRootVersion(v) // check has seen to it that it is listed
-		c.EmbeddedRoots = append(c.EmbeddedRoots, EmbeddedRoot{Version: known.Version, Expires: known.Expires, SHA256: known.SHA256})
+		c.EmbeddedRoots = append(c.EmbeddedRoots, known.embedded())
 	}
 }
 
@@ -137,7 +137,7 @@ func (m *Model) assumeRoots(c *Client) {
 			continue
 		}
 		if known, ok := m.libraryRoot(library, c.Libraries[library]); ok {
-			c.EmbeddedRoots = append(c.EmbeddedRoots, EmbeddedRoot{Version: known.Version, Expires: known.Expires, SHA256: known.SHA256})
+			c.EmbeddedRoots = append(c.EmbeddedRoots, known.embedded())
 		}
 	}
 }

@@ -159,7 +159,7 @@ func TestRealBuilds(t *testing.T) {
 			if len(c.EmbeddedRoots) != 1 || c.EmbeddedRoots[0].Version != 12 {
 				t.Fatalf("roots %+v", c.EmbeddedRoots)
 			}
-			if _, ok := m.PublicRoot(c.EmbeddedRoots[0].SHA256); !ok {
+			if _, ok := m.PublicRoot(c.EmbeddedRoots[0].SHA256, ""); !ok {
 				t.Error("root 12 is not recognised")
 			}
 		})

@@ -95,7 +95,9 @@ type EmbeddedRoot struct {
 	Version int64     `json:"version"`
 	Expires time.Time `json:"expires"`
 	SHA256  string    `json:"-"` // of the document as embedded, trailing newline tolerated by the finder
-	Raw     []byte    `json:"-"`
+	// SignedSHA256 is of what is signed in it (trust.SignedDigest); "" where that is not known.
+	SignedSHA256 string `json:"-"`
+	Raw          []byte `json:"-"`
 }
 
 // Linked says which client code is proven to be in a binary by its function table.

@@ -138,10 +138,13 @@ type KnownRoot struct {
 	Published string    `json:"published"`
 	Expires   time.Time `json:"expires"`
 	SHA256    string    `json:"sha256"`
-	KeyType   string    `json:"keytype"`
-	Scheme    string    `json:"scheme"`
-	Encoding  string    `json:"encoding"`
-	Curve     string    `json:"curve"`
+	// SignedSHA256 is the digest of what is signed in it (trust.SignedDigest): programs
+	// embed some of these roots in other bytes. "" where it is not known.
+	SignedSHA256 string `json:"signed_sha256,omitempty"`
+	KeyType      string `json:"keytype"`
+	Scheme       string `json:"scheme"`
+	Encoding     string `json:"encoding"`
+	Curve        string `json:"curve"`
 	// KeyFields are the fields of its keys beside those that the specification has.
 	KeyFields []string `json:"key_fields,omitempty"`
 	// OnlineKeysSince is the version whose timestamp and snapshot key ids are still this root's.
@@ -288,14 +291,20 @@ func (m *Model) Release(version string) (Release, bool) {
 	return m.Releases[i], true
 }
 
-// PublicRoot returns the root of Sigstore's public instance that has these bytes.
-func (m *Model) PublicRoot(sha256 string) (KnownRoot, bool) {
+// PublicRoot returns the root of Sigstore's public instance with one of these
+// digests: of its bytes, or of what is signed in it.
+func (m *Model) PublicRoot(sha256, signed string) (KnownRoot, bool) {
 	for _, r := range m.Roots {
-		if strings.EqualFold(r.SHA256, sha256) {
+		if strings.EqualFold(r.SHA256, sha256) || signed != "" && strings.EqualFold(r.SignedSHA256, signed) {
 			return r, true
 		}
 	}
 	return KnownRoot{}, false
+}
+
+// embedded is the root as programs carry it.
+func (r KnownRoot) embedded() EmbeddedRoot {
+	return EmbeddedRoot{Version: r.Version, Expires: r.Expires, SHA256: r.SHA256, SignedSHA256: r.SignedSHA256}
 }
 
 // publicRootVersion returns the public root of that version.

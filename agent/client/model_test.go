@@ -109,7 +109,9 @@ func TestModelRefusesWhatContradictsItself(t *testing.T) {
 			l := o["roots"].([]any)
 			o["roots"] = append(append([]any{}, l[:3]...), l[4:]...)
 		}},
-		{"two roots of the same bytes", "have one sha256", func(o object) { at(o, "roots", 3)["sha256"] = at(o, "roots", 2)["sha256"] }},
+		{"two roots of the same bytes", "have one digest", func(o object) { at(o, "roots", 3)["sha256"] = at(o, "roots", 2)["sha256"] }},
+		{"two roots that say the same", "have one digest", func(o object) { at(o, "roots", 3)["signed_sha256"] = at(o, "roots", 2)["signed_sha256"] }},
+		{"a malformed digest of what is signed", "signed_sha256", func(o object) { at(o, "roots", 3)["signed_sha256"] = "00" }},
 		{"targets under a root that is not listed", "root 99 is not listed", func(o object) { at(o, "targets", 13)["root"] = 99 }},
 		{"targets listed twice", "do not come after", func(o object) { at(o, "targets", 3)["version"] = 3 }},
 		{"targets published before their root", "before root 15", func(o object) { at(o, "targets", 13)["published"] = "2026-05-01" }},
@@ -244,7 +246,7 @@ func TestAssume(t *testing.T) {
 			}
 		}
 		for _, r := range c.EmbeddedRoots {
-			known, _ := m.PublicRoot(r.SHA256)
+			known, _ := m.PublicRoot(r.SHA256, "")
 			roots = append(roots, strconv.FormatInt(known.Version, 10))
 		}
 		for _, i := range m.Uses(c) {

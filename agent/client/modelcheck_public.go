@@ -3,9 +3,11 @@
 package client
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
@@ -42,9 +44,12 @@ func (m *Model) checkRootDates(i int, asOf time.Time) error {
 	if !r.Expires.After(at) {
 		return fmt.Errorf("root %d: expired before it was published", r.Version)
 	}
+	if sum, err := hex.DecodeString(r.SignedSHA256); err != nil || len(sum) != 32 && r.SignedSHA256 != "" {
+		return fmt.Errorf("root %d: signed_sha256 %q is not one", r.Version, r.SignedSHA256)
+	}
 	for _, o := range m.Roots[:i] {
-		if o.SHA256 == r.SHA256 {
-			return fmt.Errorf("roots %d and %d have one sha256", o.Version, r.Version)
+		if strings.EqualFold(o.SHA256, r.SHA256) || r.SignedSHA256 != "" && strings.EqualFold(o.SignedSHA256, r.SignedSHA256) {
+			return fmt.Errorf("roots %d and %d have one digest", o.Version, r.Version)
 		}
 	}
 	if r.Encoding != "pem" && r.Encoding != "hex" {

@@ -222,7 +222,7 @@ func TestEmbeddedRootsAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := loadModel(t)
-	known, ok := m.PublicRoot(c.EmbeddedRoots[0].SHA256)
+	known, ok := m.PublicRoot(c.EmbeddedRoots[0].SHA256, "")
 	if !ok || known.Version != 12 || !known.Expires.Equal(c.EmbeddedRoots[0].Expires) {
 		t.Errorf("root 12 is not recognised as the public one: %v %v", known, ok)
 	}
@@ -232,11 +232,11 @@ func TestRootIsRecognisedWithItsLastNewline(t *testing.T) {
 	const with, without = "87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 	r := client.EmbeddedRoot{SHA256: without, Raw: []byte("a")}
 	for sum, want := range map[string]bool{without: true, strings.ToUpper(without): true, with: true, "": false, strings.Repeat("0", 64): false} {
-		if r.Is(sum) != want {
+		if r.Is(sum, "") != want {
 			t.Errorf("Is(%q) = %v, want %v", sum, !want, want)
 		}
 	}
-	if (client.EmbeddedRoot{}).Is("") {
+	if (client.EmbeddedRoot{}).Is("", "") {
 		t.Error("nothing is nothing's digest")
 	}
 }

@@ -4,6 +4,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/executable"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
 const (
@@ -29,9 +31,13 @@ const (
 	maxRootStarts = 4
 )
 
-// Is says whether the embedded root is the document with that SHA-256, be it
-// published with or without a newline at its end.
-func (r EmbeddedRoot) Is(sum string) bool {
+// Is says whether the embedded root is the one with these digests, of its document
+// and of what is signed in it: what it says decides, however it is written. Where
+// that is not known it is its bytes, with or without a newline at their end.
+func (r EmbeddedRoot) Is(sum, signed string) bool {
+	if signed != "" && strings.EqualFold(signed, r.SignedSHA256) {
+		return true
+	}
 	if sum == "" {
 		return false
 	}
@@ -116,8 +122,8 @@ func (r *rootFinder) try(at int64) {
 			continue
 		}
 		r.done = from + int64(begin) + int64(len(raw))
-		if !r.seen[root.SHA256] {
-			r.seen[root.SHA256] = true
+		if says := cmp.Or(root.SignedSHA256, root.SHA256); !r.seen[says] {
+			r.seen[says] = true
 			if r.bytes += len(raw); r.bytes > maxRootBytes {
 				r.left = true
 				return
@@ -170,7 +176,7 @@ func decodeRoot(raw []byte) (EmbeddedRoot, bool) {
 		return EmbeddedRoot{}, false
 	}
 	raw = bytes.Clone(raw)
-	return EmbeddedRoot{Version: version, Expires: expires.UTC(), SHA256: hexSum(raw), Raw: raw}, true
+	return EmbeddedRoot{Version: version, Expires: expires.UTC(), SHA256: hexSum(raw), SignedSHA256: trust.SignedDigest(raw), Raw: raw}, true
 }
 
 // sortRoots puts the oldest first.

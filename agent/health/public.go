@@ -36,7 +36,7 @@ func PublicRepository(m *client.Model, root, targets int64) (Repository, bool) {
 // them are of one kind.
 func publicForm(known client.KnownRoot) trust.RootForm {
 	return trust.RootForm{
-		Version: known.Version, Expires: known.Expires, SHA256: known.SHA256,
+		Version: known.Version, Expires: known.Expires, SHA256: known.SHA256, SignedSHA256: known.SignedSHA256,
 		OnlineKeys: fmt.Sprint("public since root ", known.OnlineKeysSince),
 		Keys: []trust.KeyForm{{
 			Roles:   []string{trust.Root, trust.Snapshot, trust.Targets, trust.Timestamp},

@@ -136,7 +136,7 @@ func (t *trial) walk(roots []trust.RootForm) {
 // sameOnlineKeys says whether a timestamp signed for that older root is signed
 // for the starting root too: by the same keys under the same ids (measured).
 func (t *trial) sameOnlineKeys(older trust.RootForm) bool {
-	if known, ok := t.m.PublicRoot(older.SHA256); ok && t.start.public.Version != 0 {
+	if known, ok := t.m.PublicRoot(older.SHA256, older.SignedSHA256); ok && t.start.public.Version != 0 {
 		return known.OnlineKeysSince == t.start.public.OnlineKeysSince
 	}
 	return t.start.form != nil && t.start.form.OnlineKeys == older.OnlineKeys

@@ -23,7 +23,7 @@ type start struct {
 }
 
 func startFrom(m *client.Model, words string, form trust.RootForm) start {
-	public, _ := m.PublicRoot(form.SHA256)
+	public, _ := m.PublicRoot(form.SHA256, form.SignedSHA256)
 	return start{words: fmt.Sprintf("%s %d", words, form.Version), version: form.Version, form: &form, public: public}
 }
 
@@ -106,15 +106,15 @@ func embeddedStart(m *client.Model, c client.Client, impl client.Implementation,
 }
 
 // ofRepository says whether an embedded root belongs to a repository: it has the
-// same bytes as the root of that version there; or, where that one is not known,
-// both are of the public instance.
+// same content as the root of that version there, be it written otherwise; or, where
+// that one is not known, both are of the public instance.
 func ofRepository(m *client.Model, e client.EmbeddedRoot, r Repository) bool {
 	public := false
 	for _, root := range r.Requirements.Roots {
 		if root.Version == e.Version {
-			return e.Is(root.SHA256)
+			return e.Is(root.SHA256, root.SignedSHA256)
 		}
-		_, known := m.PublicRoot(root.SHA256)
+		_, known := m.PublicRoot(root.SHA256, root.SignedSHA256)
 		public = public || known
 	}
 	_, known := publicRoot(m, e)
@@ -123,7 +123,7 @@ func ofRepository(m *client.Model, e client.EmbeddedRoot, r Repository) bool {
 
 func publicRoot(m *client.Model, e client.EmbeddedRoot) (client.KnownRoot, bool) {
 	for _, known := range m.Roots {
-		if e.Is(known.SHA256) {
+		if e.Is(known.SHA256, known.SignedSHA256) {
 			return known, true
 		}
 	}

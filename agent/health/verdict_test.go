@@ -3,6 +3,8 @@
 package health_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -165,7 +167,7 @@ func TestWhereAClientStarts(t *testing.T) {
 	public := publicRoots(t, 15)
 	unknown := publicRoots(t, 15)
 	for i := range unknown {
-		unknown[i].SHA256 = "another instance"
+		unknown[i].SHA256, unknown[i].SignedSHA256 = "another instance", "of other keys"
 	}
 	for _, tt := range []struct {
 		name string
@@ -191,6 +193,42 @@ func TestWhereAClientStarts(t *testing.T) {
 		if j := health.JudgeClient(m, tt.c, tt.r); j.Start != tt.want {
 			t.Errorf("%s: starts from %q, want %q", tt.name, j.Start, tt.want)
 		}
+	}
+}
+
+// sigstore 1.8.3 to 1.8.15 embed root 9 in other bytes than the published ones.
+func TestAnEmbeddedRootIsKnownHoweverItIsWritten(t *testing.T) {
+	m := loadModel(t)
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, publicRoot(t, 9), "", "\t"); err != nil {
+		t.Fatal(err)
+	}
+	form, err := trust.FormOf(indented.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := publicRoots(t, 15)
+	if form.SHA256 == roots[8].SHA256 {
+		t.Fatal("these are the published bytes")
+	}
+	c := assume(t, "cosign@v2.2.4")
+	c.EmbeddedRoots = []client.EmbeddedRoot{{
+		Version: 9, Expires: form.Expires, SHA256: form.SHA256, SignedSHA256: trust.SignedDigest(indented.Bytes()), Raw: indented.Bytes(),
+	}}
+	for name, r := range map[string]health.Repository{
+		"a mirror with the whole chain": {Requirements: trust.Requirements{Roots: roots, Targets: publicTargets(14)}},
+		"a mirror known from root 14":   {Requirements: trust.Requirements{Roots: roots[13:], Targets: publicTargets(14)}},
+	} {
+		if j := health.JudgeClient(m, c, r); j.Start != "embedded root 9" || j.Verdict != health.Vulnerable {
+			t.Errorf("%s: %s from %q: %v", name, j.Verdict, j.Start, j.Reasons)
+		}
+		words, root, ok := health.EmbeddedStart(m, c, r)
+		if !ok || words != "embedded root 9" || !bytes.Equal(root.Raw, indented.Bytes()) {
+			t.Errorf("%s: a probe starts from %q", name, words)
+		}
+	}
+	if notes := health.Notes(m, c, nil, instant(t, "2026-11-22T12:00:00Z")); len(notes) != 1 || !strings.Contains(notes[0], "embedded root 9 expired") {
+		t.Errorf("%q", notes)
 	}
 }
 

@@ -25,7 +25,10 @@ type RootForm struct {
 	// them: it tells whether two chains are the same. The root that sigstore-go
 	// embeds ends with a newline that the published one does not have (measured).
 	SHA256 string
-	Keys   []KeyForm
+	// SignedSHA256 is what SignedDigest says of it: it tells whether two roots say the
+	// same, however they are written.
+	SignedSHA256 string
+	Keys         []KeyForm
 	// OnlineKeys identifies the keys and thresholds of timestamp and snapshot;
 	// equal strings mean equal keys.
 	OnlineKeys         string

@@ -38,12 +38,36 @@ func FormOf(data []byte) (RootForm, error) {
 	return form, nil
 }
 
+// SignedDigest identifies what a root says, however it is written: the lower-case
+// hex digest of its signed part with members in order and without white space. Old
+// releases of sigstore and sigstore-js embed published roots in other bytes than
+// the published ones (measured). It is "" for a document that two readers could
+// understand differently, and verifies nothing.
+func SignedDigest(data []byte) string {
+	doc, err := decode(data)
+	if err != nil {
+		return ""
+	}
+	whole, _ := doc.(object)
+	signed, ok := whole["signed"].(object)
+	if !ok {
+		return ""
+	}
+	text, err := json.Marshal(signed) // sorts members
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
 func formOf(data []byte, root *metadata.RootType) RootForm {
 	sum := rootDigest(data)
 	form := RootForm{
 		Version:            root.Version,
 		Expires:            root.Expires,
 		SHA256:             hex.EncodeToString(sum[:]),
+		SignedSHA256:       SignedDigest(data),
 		OnlineKeys:         onlineKeys(root),
 		ConsistentSnapshot: root.ConsistentSnapshot,
 	}

@@ -3,13 +3,16 @@
 package trust_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -67,6 +70,66 @@ func TestFormsOfThePublicRoots(t *testing.T) {
 			t.Errorf("root %d: online keys changed %v, want %v", v, changed, want)
 		}
 		previous = form.OnlineKeys
+	}
+}
+
+// reversed writes a JSON value with its members in the opposite order, and wide.
+func reversed(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		var members []string
+		for _, name := range slices.Backward(slices.Sorted(maps.Keys(v))) {
+			members = append(members, fmt.Sprintf("%q\t:\n%s", name, reversed(v[name])))
+		}
+		return "{\n" + strings.Join(members, " ,\t") + " }"
+	case []any:
+		var values []string
+		for _, value := range v {
+			values = append(values, reversed(value))
+		}
+		return "[ " + strings.Join(values, ",\n") + "]"
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func TestSignedDigestIsOfWhatARootSays(t *testing.T) {
+	seen := map[string]int{}
+	for v := 1; v <= 15; v++ {
+		published := publicRoot(t, v)
+		want := trust.SignedDigest(published)
+		if other := seen[want]; want == "" || other != 0 {
+			t.Fatalf("root %d has digest %q, as root %d", v, want, other)
+		}
+		seen[want] = v
+		d := json.NewDecoder(bytes.NewReader(published))
+		d.UseNumber()
+		var doc any
+		if err := d.Decode(&doc); err != nil {
+			t.Fatal(err)
+		}
+		rewritten := []byte(reversed(doc))
+		before, err := trust.FormOf(published)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := trust.FormOf(rewritten)
+		if err != nil || after.SHA256 == before.SHA256 || after.SignedSHA256 != want || before.SignedSHA256 != want {
+			t.Errorf("root %d: %s, rewritten %s, want %s, %v", v, before.SignedSHA256, after.SignedSHA256, want, err)
+		}
+		changed := bytes.Replace(published, []byte(`"threshold": 3`), []byte(`"threshold": 1`), 1)
+		changed = bytes.Replace(changed, []byte(`"threshold":3`), []byte(`"threshold":1`), 1)
+		if got := trust.SignedDigest(changed); bytes.Equal(changed, published) || got == want || got == "" {
+			t.Errorf("root %d with another threshold has digest %s", v, got)
+		}
+	}
+	for _, text := range []string{"", "{", "7", "{}", `{"signed":7}`, `{"signed":{},"signed":{"a":1}}`, `{"signed":{"a":1,"a":2}}`, `{"signed":{"a":1.5}}`, `{"signed":{}} {}`} {
+		if got := trust.SignedDigest([]byte(text)); got != "" {
+			t.Errorf("%s has digest %s", text, got)
+		}
 	}
 }
 
