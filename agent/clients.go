@@ -4,7 +4,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -44,14 +43,37 @@ func ReleaseDates(cfg config.Config) (map[string]string, error) {
 	return dates, nil
 }
 
+// An UnreadError says that some of the paths that were named are no client that can
+// be judged. Beside it there is a report: of the others, with a line for each of these.
+type UnreadError struct {
+	First string // what is wrong with the first of them
+	More  int
+}
+
+func (e *UnreadError) Error() string {
+	if e.More == 0 {
+		return e.First
+	}
+	return fmt.Sprintf("%s; and %d more of what was named could not be read", e.First, e.More)
+}
+
+// unread is what Unseen says of paths that were named; nil when nothing.
+func unread(lines []string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	return &UnreadError{First: lines[0], More: len(lines) - 1}
+}
+
 // Clients judges clients by themselves: a report with nothing but clients, and
-// what could not be seen. It refreshes nothing and writes nothing.
+// what could not be seen. It refreshes nothing and writes nothing. An *UnreadError
+// comes with a report.
 func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOptions) (status.Report, error) {
 	model, err := client.LoadModel(cfg.Clients.Model)
 	if err != nil {
 		return status.Report{}, err
 	}
-	f, err := clientsSeen(ctx, cfg, env, model, o)
+	f, notRead, err := clientsSeen(ctx, cfg, env, model, o)
 	if err != nil {
 		return status.Report{}, err
 	}
@@ -64,12 +86,12 @@ func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOp
 	if !o.assumed() {
 		f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
 	}
-	return status.Build(f, measure.Clients(f.Clients, repos, f.At), nil, status.About{}), nil
+	return status.Build(f, measure.Clients(f.Clients, repos, f.At), nil, status.About{}), unread(notRead)
 }
 
-// clientsSeen are the clients asked for: assumed, named, or found. A file that
-// was named and is no client is an error.
-func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *client.Model, o ClientsOptions) (health.Facts, error) {
+// clientsSeen are the clients asked for: assumed, named, or found. The second
+// result names the paths that were named and are no client that can be read.
+func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *client.Model, o ClientsOptions) (health.Facts, []string, error) {
 	f := health.Facts{At: time.Now()}
 	here := distribution()
 	f.Host, f.Unseen = checkup.Host(ctx, here, homes(env))
@@ -82,24 +104,24 @@ func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *
 	for _, spec := range specs {
 		c, err := model.Assume(spec)
 		if err != nil {
-			return f, err
+			return f, nil, err
 		}
 		f.Clients = append(f.Clients, health.ClientFacts{Client: c})
 	}
 	if o.assumed() {
-		return f, nil
+		return f, nil, nil
 	}
 	find := findOptions(cfg, nil, model)
 	if len(o.Files) > 0 {
 		find = client.FindOptions{Files: o.Files, Model: model, MaxFileSize: find.MaxFileSize}
 	}
-	var unseen []string
+	var unseen, notRead []string
 	f.Clients, unseen = checkup.Clients(ctx, find, homes(env))
-	if len(o.Files) > 0 && len(unseen) > 0 {
-		return f, errors.New(unseen[0])
+	if len(o.Files) > 0 {
+		notRead = unseen
 	}
 	f.Unseen = append(append(f.Unseen, unseen...), checkup.Packages(ctx, here, f.Clients)...)
-	return f, nil
+	return f, notRead, ctx.Err()
 }
 
 // repositories are what the clients are held against.

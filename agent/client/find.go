@@ -27,7 +27,9 @@ const (
 
 // FindOptions says where to look.
 type FindOptions struct {
-	Files []string // given by name: what is wrong with one is an error
+	// Files are given by name, directories and files of packages too: what is wrong
+	// with one is an error.
+	Files []string
 	Dirs  []string // directories of programs, such as those on PATH; not below them
 	Globs []string // patterns of files or directories, with ** (doublestar)
 	// Packages are patterns of directories that hold packages of other languages:
@@ -46,7 +48,7 @@ type FindOptions struct {
 func Find(ctx context.Context, o FindOptions) ([]Client, []error) {
 	s := newSearch(o)
 	for _, path := range o.Files {
-		s.look(ctx, path, true)
+		s.named(ctx, path)
 	}
 	for _, dir := range o.Dirs {
 		s.dir(ctx, dir)
@@ -91,6 +93,9 @@ func (s *search) glob(ctx context.Context, pattern string) {
 	base, rest := doublestar.SplitPattern(filepath.ToSlash(pattern))
 	if !filepath.IsAbs(base) {
 		s.fail(fmt.Errorf("looking for %q: not an absolute path", pattern))
+		return
+	}
+	if s.closed(base, rest) {
 		return
 	}
 	matches := 0

@@ -68,6 +68,9 @@ func (s *search) packageDirs(ctx context.Context, pattern string) {
 		s.fail(fmt.Errorf("looking for packages in %q: not an absolute path", pattern))
 		return
 	}
+	if s.closed(base, rest) {
+		return
+	}
 	err := doublestar.GlobWalk(os.DirFS(base), rest, func(name string, _ fs.DirEntry) error {
 		dir := filepath.Join(base, filepath.FromSlash(name))
 		if s.packageDirsSeen++; s.packageDirsSeen > maxPackageDirs {

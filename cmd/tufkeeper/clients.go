@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -32,12 +33,16 @@ func (p *program) clientsCommand() *cobra.Command {
 		Use:   "clients [PATH...]",
 		Short: "Lists the Sigstore clients and whether they can read the current root",
 		Long: `clients reads the Sigstore clients on this host, or those at PATH, without running
-them, and holds each against every configured mirror. Verdicts, worst first:
-outdated (cannot read what is in force), unknown, endangered (cannot read a
-preview), vulnerable (has a known advisory), ok.
+them, and holds each against every configured mirror. PATH is a program, or what
+clients lists for a package of another language. Verdicts, worst first:
+outdated (cannot read what is in force, or is older than your minimum), unknown,
+endangered (cannot read a preview), vulnerable (has a known advisory), ok.
 
 With --assume it judges a release that is not installed, for planning an upgrade;
-with --all-releases every known release of cosign, against one root or mirror.`,
+with --all-releases every known release of cosign, against one root or mirror.
+
+Exit codes: 0 a report was made, whatever the verdicts; 1 --fail-on met, or a PATH
+is no client that can be read (the others are reported); 2 usage.`,
 		Example: `  tufkeeper clients
   tufkeeper clients /usr/local/bin/cosign
   tufkeeper clients --assume cosign@v2.0.1
@@ -89,7 +94,8 @@ func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) e
 		Files: paths, Assume: f.assume, AllReleases: f.all, Against: f.against, Start: f.start, At: at,
 	})
 	done()
-	if err != nil {
+	var unread *agent.UnreadError
+	if err != nil && !errors.As(err, &unread) {
 		return err
 	}
 	switch {
@@ -103,6 +109,9 @@ func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) e
 	}
 	if err != nil {
 		return err
+	}
+	if unread != nil { // an answer to what was not asked would do for an answer
+		return unread
 	}
 	for _, c := range r.Clients {
 		if slices.Contains(f.failOn, string(c.Verdict)) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -88,7 +89,8 @@ func (p *program) probe(ctx context.Context, paths []string, f probeFlags) error
 	done := p.progress("running clients")
 	r, err := agent.Probe(ctx, cfg, p.env, agent.ProbeOptions{Files: paths, Mirror: f.mirror, Timeout: f.timeout})
 	done()
-	if err != nil {
+	var unread *agent.UnreadError
+	if err != nil && !errors.As(err, &unread) {
 		return err
 	}
 	if f.save {
@@ -99,8 +101,13 @@ func (p *program) probe(ctx context.Context, paths []string, f probeFlags) error
 	if err := p.tellProbes(r, f.json); err != nil {
 		return err
 	}
-	if named && len(r.Skipped) > 0 {
-		return &exitError{code: exitFailed}
+	switch i := slices.IndexFunc(r.Probes, func(one agent.Probed) bool { return one.Outcome != probe.Unclear }); {
+	case unread != nil:
+		return unread
+	case i < 0 && len(r.Probes) > 0:
+		return fmt.Errorf("no probe came to an outcome: %q: %s", r.Probes[0].Path, health.Line(r.Probes[0].Error))
+	case named && len(r.Skipped) > 0:
+		return fmt.Errorf("%q was not probed: %s", r.Skipped[0].Path, r.Skipped[0].Reason)
 	}
 	for _, one := range r.Probes {
 		if slices.Contains(f.failOn, one.Outcome) || slices.Contains(f.failOn, one.Agreement) {
