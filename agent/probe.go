@@ -62,8 +62,7 @@ type SkippedProbe struct {
 
 // Probe runs clients of this host, confined, against replicas of the last good
 // sets. It refreshes nothing and writes nothing. What cannot be probed is told in
-// the report; it is an error when nothing can, and an *UnreadError, beside the
-// report, when a path that was named is no client.
+// the report; it is an error when nothing can.
 func Probe(ctx context.Context, cfg config.Config, env config.Env, o ProbeOptions) (ProbeReport, error) {
 	r := ProbeReport{Probes: []Probed{}, Skipped: []SkippedProbe{}, Notes: []string{}, Unseen: []string{}}
 	model, err := client.LoadModel(cfg.Clients.Model)
@@ -75,7 +74,7 @@ func Probe(ctx context.Context, cfg config.Config, env config.Env, o ProbeOption
 	if err != nil {
 		return r, err
 	}
-	f, notRead, err := clientsSeen(ctx, cfg, env, model, ClientsOptions{Files: o.Files})
+	f, err := clientsSeen(ctx, cfg, env, model, ClientsOptions{Files: o.Files})
 	r.Unseen = append(r.Unseen, f.Unseen...)
 	if err != nil {
 		return r, err
@@ -95,7 +94,7 @@ func Probe(ctx context.Context, cfg config.Config, env config.Env, o ProbeOption
 		}
 	}
 	r.Isolation, r.Notes = runner.Isolation(), append(r.Notes, runner.Notes()...)
-	return r, unread(notRead)
+	return r, nil
 }
 
 // A served set is a last good set that clients are run against.
@@ -171,7 +170,10 @@ func (s served) run(ctx context.Context, runner *probe.Runner, model *client.Mod
 	if p.ProbeFacts, err = runner.Run(ctx, c, s.mirror, from); err != nil {
 		return p, err
 	}
-	p.explain(model)
+	if p.Outcome == probe.Failed {
+		rule, _ := health.Explained(model, p.Error, p.Rules) // none explains nothing
+		p.Rule, p.Explanation = rule.ID, rule.Summary
+	}
 	p.Agreement = s.agreement(model, c, said, p.ProbeFacts)
 	return p, nil
 }
@@ -190,37 +192,6 @@ func (s served) start(model *client.Model, c client.Client) probe.Start {
 		words, version, raw = "newest root", s.mirror.Root, files.Roots[n-1]
 	}
 	return probe.Start{Words: fmt.Sprintf("%s %d", words, version), Version: version, Raw: raw}
-}
-
-// explain says which rule a client's error speaks of: of those it was expected to
-// break by the end of their symptom, which libraries share, else by a whole one.
-func (p *Probed) explain(model *client.Model) {
-	if p.Outcome != probe.Failed {
-		return
-	}
-	best := ""
-	for _, rule := range model.Rules {
-		for _, symptom := range rule.Symptoms() {
-			_, tail, _ := cutLast(symptom, ": ")
-			expected := slices.Contains(p.Rules, rule.ID) && strings.Contains(p.Error, tail)
-			whole := strings.Contains(p.Error, symptom)
-			if !expected && (!whole || len(symptom) <= len(best)) {
-				continue
-			}
-			best, p.Rule, p.Explanation = symptom, rule.ID, rule.Summary
-			if expected {
-				return
-			}
-		}
-	}
-}
-
-// cutLast is strings.Cut at the last separator; without one all is after it.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return "", s, false
 }
 
 // agreement holds what was said of a client against what it did.

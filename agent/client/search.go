@@ -45,8 +45,6 @@ type search struct {
 	errsCut int
 	dropped bool
 
-	closedDirs map[string]bool // that patterns begin with, and we may not look into
-
 	packagesSeen    map[string]bool // metadata files of packages
 	packageDirsSeen int
 	packagesDropped bool
@@ -69,7 +67,7 @@ func newSearch(o FindOptions) *search {
 	return &search{
 		o: o, seen: map[FileID]bool{}, dirs: map[string]bool{}, clients: []Client{},
 		listed: map[uint32]int{}, more: map[uint32]int{}, owned: map[uint32]int{},
-		packagesSeen: map[string]bool{}, closedDirs: map[string]bool{},
+		packagesSeen: map[string]bool{},
 	}
 }
 
@@ -217,14 +215,6 @@ func (s *search) cut() {
 	if s.errsCut > 0 {
 		s.errs = append(s.errs, fmt.Errorf("looking for clients: %d more errors like these", s.errsCut))
 	}
-}
-
-func fileID(info fs.FileInfo) FileID {
-	id := FileID{Size: info.Size(), ModifiedNano: info.ModTime().UnixNano()}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		id.Device, id.Inode = uint64(st.Dev), st.Ino //nolint:unconvert // Dev is 32 bits wide on other systems
-	}
-	return id
 }
 
 func ownerOf(info fs.FileInfo) uint32 {

@@ -69,7 +69,7 @@ func (j *Judgement) probed(m *client.Model, c client.Client, r Repository) {
 		}
 		said := fmt.Sprintf("it refused root %d and what comes with it when it was run at %s: %s", p.Root, at, Line(p.Error))
 		remedy := "tufkeeper probe " + Typed(c.Path) + ", and read its error"
-		if rule, ok := explained(m, p.Error); ok {
+		if rule, ok := Explained(m, p.Error, nil); ok {
 			said += fmt.Sprintf(" (as under %s: %s)", rule.ID, rule.Summary)
 			remedy = rule.Remedy
 		}
@@ -95,12 +95,17 @@ func (j *Judgement) probed(m *client.Model, c client.Client, r Repository) {
 	}
 }
 
-// explained returns the rule whose symptom is in a client's error.
-func explained(m *client.Model, text string) (client.Rule, bool) {
+// Explained returns the rule that a client's error speaks of: of those that it was
+// expected to break by the end of a symptom, which libraries share, else by a whole
+// one; of several, the longest symptom says most.
+func Explained(m *client.Model, text string, expected []string) (client.Rule, bool) {
 	best, says := client.Rule{}, ""
 	for _, rule := range m.Rules {
 		for _, symptom := range rule.Symptoms() {
-			// Of several, the longest symptom says most.
+			end := symptom[strings.LastIndex(symptom, ": ")+1:] // all of it where there is none
+			if slices.Contains(expected, rule.ID) && strings.Contains(text, strings.TrimSpace(end)) {
+				return rule, true
+			}
 			if strings.Contains(text, symptom) && len(symptom) > len(says) {
 				best, says = rule, symptom
 			}
