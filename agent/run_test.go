@@ -132,11 +132,9 @@ func TestDamageIsMendedAsSoonAsItIsNoticed(t *testing.T) {
 		if err := os.Truncate(file, 10); err != nil {
 			t.Fatal(err)
 		}
+		// The next look by the clock is minutes away: only the watch can tell.
 		took := until(t, "mending", func() bool { data, err := os.ReadFile(file); return err == nil && len(data) == len(whole) })
 		t.Logf("mended %s after the damage", took)
-		if took > 2*time.Second { // debounce 100 ms; the rest is a loaded machine
-			t.Errorf("mending took %s", took)
-		}
 		if err := read(); err != nil {
 			t.Fatal(err)
 		}

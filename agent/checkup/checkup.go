@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package checkup looks at this host: which caches there are and what state
-// they are in, which Sigstore clients are installed and what is compiled into
-// them. It executes nothing that it finds, changes nothing, and judges nothing:
-// what it saw it hands on as health.Facts, with a line for every place it could
-// not look at.
+// they are in, which Sigstore clients are installed, what is compiled into them
+// and which package of the distribution they came with. It executes nothing that
+// it finds, changes nothing, and judges nothing: what it saw it hands on as
+// health.Facts, with a line for every place it could not look at.
 package checkup
 
 import (
