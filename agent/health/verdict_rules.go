@@ -79,7 +79,11 @@ func (t *trial) run() {
 	roots := t.r.Requirements.Roots
 	if t.start.alone {
 		t.gotOn = true
-		t.reads(roots[len(roots)-1], false)
+		newest := roots[len(roots)-1]
+		t.reads(newest, false)
+		if t.r.Alone && !t.r.At.IsZero() && t.r.At.After(newest.Expires) {
+			t.fails("R8", fmt.Sprintf("root %d expired at %s", newest.Version, Instant(newest.Expires)))
+		}
 	} else {
 		if len(roots) == 0 && t.start.form == nil {
 			t.unclear("unknown", "no root of this repository is known")
