@@ -62,7 +62,8 @@ type SkippedProbe struct {
 
 // Probe runs clients of this host, confined, against replicas of the last good
 // sets. It refreshes nothing and writes nothing. What cannot be probed is told in
-// the report; it is an error when nothing can.
+// the report; it is an error when nothing can, and an *UnreadError, beside the
+// report, when a path that was named is no client.
 func Probe(ctx context.Context, cfg config.Config, env config.Env, o ProbeOptions) (ProbeReport, error) {
 	r := ProbeReport{Probes: []Probed{}, Skipped: []SkippedProbe{}, Notes: []string{}, Unseen: []string{}}
 	model, err := client.LoadModel(cfg.Clients.Model)
@@ -74,7 +75,7 @@ func Probe(ctx context.Context, cfg config.Config, env config.Env, o ProbeOption
 	if err != nil {
 		return r, err
 	}
-	f, err := clientsSeen(ctx, cfg, env, model, ClientsOptions{Files: o.Files})
+	f, notRead, err := clientsSeen(ctx, cfg, env, model, ClientsOptions{Files: o.Files})
 	r.Unseen = append(r.Unseen, f.Unseen...)
 	if err != nil {
 		return r, err
@@ -94,7 +95,7 @@ func Probe(ctx context.Context, cfg config.Config, env config.Env, o ProbeOption
 		}
 	}
 	r.Isolation, r.Notes = runner.Isolation(), append(r.Notes, runner.Notes()...)
-	return r, nil
+	return r, unread(notRead)
 }
 
 // A served set is a last good set that clients are run against.

@@ -45,6 +45,8 @@ type search struct {
 	errsCut int
 	dropped bool
 
+	closedDirs map[string]bool // that patterns begin with, and we may not look into
+
 	packagesSeen    map[string]bool // metadata files of packages
 	packageDirsSeen int
 	packagesDropped bool
@@ -67,7 +69,7 @@ func newSearch(o FindOptions) *search {
 	return &search{
 		o: o, seen: map[FileID]bool{}, dirs: map[string]bool{}, clients: []Client{},
 		listed: map[uint32]int{}, more: map[uint32]int{}, owned: map[uint32]int{},
-		packagesSeen: map[string]bool{},
+		packagesSeen: map[string]bool{}, closedDirs: map[string]bool{},
 	}
 }
 
