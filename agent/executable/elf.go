@@ -20,6 +20,8 @@ const maxTable = 1 << 20
 type layout struct {
 	known bool // the file is ELF and has named sections
 	isGo  bool // one of them is of Go's linker
+	// interpreted: a program header names the loader that is to load the file.
+	interpreted bool
 
 	order     binary.ByteOrder
 	class64   bool
@@ -119,7 +121,12 @@ func (l *layout) readSegments(f *File, head []byte) {
 	}
 	table, ok := f.table(l.word(head, 28, 32), size, count, least)
 	for ; ok && int64(len(table)) >= size; table = table[size:] {
-		if l.uint(table[:4]) != uint64(elf.PT_LOAD) {
+		switch elf.ProgType(l.uint(table[:4])) {
+		case elf.PT_INTERP:
+			l.interpreted = true
+			continue
+		case elf.PT_LOAD:
+		default:
 			continue
 		}
 		if s, ok := spanOf(l.word(table, 4, 8), l.word(table, 16, 32), f.size); ok {

@@ -74,6 +74,10 @@ func (f *File) Size() int64 { return f.size }
 // MayBeGo is false for a file whose sections tell that Go's linker did not write it.
 func (f *File) MayBeGo() bool { return !f.layout.known || f.layout.isGo }
 
+// Interpreted says whether the file asks for a loader, and so for the system's
+// libraries. Linux executes no file with more program headers than are read here.
+func (f *File) Interpreted() bool { return f.layout.interpreted }
+
 // Data is how many bytes the file holds, holes excluded: what reading all of it costs.
 func (f *File) Data() int64 {
 	total := int64(0)

@@ -4,7 +4,6 @@ package probe
 
 import (
 	"context"
-	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tufkeeper/tufkeeper/agent/executable"
 )
 
 const (
@@ -141,7 +142,7 @@ func (r *Runner) start(ctx context.Context, c run, namespaces bool) (_ *box, err
 			b.close()
 		}
 	}()
-	b.setup = setup{Namespaces: namespaces, UID: os.Getuid(), GID: os.Getgid(), Libraries: linked(c.program) || linkedSelf()}
+	b.setup = setup{Namespaces: namespaces, UID: os.Getuid(), GID: os.Getgid(), Libraries: linked(ctx, c.program) || linkedSelf(ctx)}
 	if os.Geteuid() == 0 {
 		b.setup.UID, b.setup.GID, b.setup.Become = nobody, nobody, true
 	}
@@ -350,27 +351,24 @@ func tempHome(s setup) (string, error) {
 	return dir, err
 }
 
-// linked says whether a program needs the system's loader and libraries.
-func linked(program *os.File) bool {
-	f, err := elf.NewFile(program)
+// linked says whether a program needs the system's loader and libraries. Its
+// headers may be made to hurt, and this process has more to lose than the client's.
+func linked(ctx context.Context, program *os.File) bool {
+	info, err := program.Stat()
 	if err != nil {
 		return false // then it cannot be executed either
 	}
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return true
-		}
-	}
-	return false
+	f := executable.New(ctx, program, info, nil)
+	return f != nil && f.Interpreted()
 }
 
-func linkedSelf() bool {
+func linkedSelf(ctx context.Context) bool {
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return false
 	}
 	defer self.Close() // opened for reading: nothing can be lost
-	return linked(self)
+	return linked(ctx, self)
 }
 
 // tasksOf counts the processes and threads of a user: the kernel limits them all
