@@ -141,17 +141,27 @@ func repositories(ctx context.Context, cfg config.Config, env config.Env, o Clie
 	for _, m := range cfg.Mirrors {
 		set, err := lastGoodSet(cfg.StateDir, m)
 		mirrors = append(mirrors, cacheMirror(m, set))
+		r := health.Repository{
+			Mirror: m.Name, Preview: m.Preview, At: o.At, Start: start.name, StartRoot: start.root,
+		}
+		if told := lastReported(cfg, m); told != nil {
+			var last health.MirrorFacts
+			told.fill(&last)
+			r.Forbidden, r.Refused = last.Forbidden, last.Unreadable()
+		}
 		switch {
 		case err != nil:
 			unseen = append(unseen, fmt.Sprintf("the store of mirror %q: %v", m.Name, err))
-		case set == nil:
-			unseen = append(unseen, fmt.Sprintf("mirror %q: nothing was refreshed here yet: tufkeeper refresh", m.Name))
+			continue
+		case set != nil:
+			r.Requirements = set.Requirements()
 		default:
-			repos = append(repos, health.Repository{
-				Mirror: m.Name, Preview: m.Preview, Requirements: set.Requirements(),
-				At: o.At, Start: start.name, StartRoot: start.root, Forbidden: forbiddenAt(cfg, m),
-			})
+			unseen = append(unseen, fmt.Sprintf("mirror %q: nothing was refreshed here yet: tufkeeper refresh", m.Name))
+			if r.Refused == nil {
+				continue
+			}
 		}
+		repos = append(repos, r)
 	}
 	if !o.assumed() { // an assumed release has no cache here
 		facts, _ := checkup.Caches(cachePlaces(cfg, env), mirrors, time.Now()) // a cache that cannot be seen is no start
@@ -162,13 +172,6 @@ func repositories(ctx context.Context, cfg config.Config, env config.Env, o Clie
 		}
 	}
 	return repos, unseen, nil
-}
-
-// forbiddenAt says whether the last report of this mirror was that it answers 403
-// for a root that it does not have.
-func forbiddenAt(cfg config.Config, m config.Mirror) bool {
-	told := lastReported(cfg, m)
-	return told != nil && told.Forbidden
 }
 
 type start struct {

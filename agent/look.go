@@ -14,6 +14,7 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/status"
 	"github.com/tufkeeper/tufkeeper/agent/store"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
 // Look looks at this host now without an agent, or beside one: the sets that
@@ -48,6 +49,9 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 			}
 		default:
 			f.Unseen = append(f.Unseen, fmt.Sprintf("mirror %q: nothing was refreshed here yet", m.Name))
+			if told := lastReported(cfg, m); told != nil && told.FailureKind == health.FailKeyType {
+				told.fill(&facts) // it offers what nobody is known to read
+			}
 		}
 		f.Mirrors = append(f.Mirrors, facts)
 		mirrors = append(mirrors, cacheMirror(m, set))
@@ -98,5 +102,8 @@ func (r *reported) fill(f *health.MirrorFacts) {
 	}
 	if r.LastError != nil {
 		f.LastError, f.Kind, f.Failures = *r.LastError, r.FailureKind, r.Failures
+	}
+	if k := r.Unread; k != nil {
+		f.Unread = trust.KeyForm{KeyType: k.KeyType, Scheme: k.Scheme}
 	}
 }

@@ -142,19 +142,24 @@ func probed(cfg config.Config) ([]health.ProbeFacts, []string) {
 	return probes, nil
 }
 
-// judgeClients holds every client against every mirror of which a set is known.
+// judgeClients holds every client against every mirror of which a set is known, or
+// of which it is known that we cannot read what it offers.
 // Expiry is not judged here: expired metadata is a problem of the mirror, not of
 // every client.
 func judgeClients(m health.Measure, f health.Facts) []health.ClientJudgement {
 	var repos []health.Repository
 	for _, k := range f.Mirrors {
-		if k.Set == nil {
+		r := health.Repository{
+			Mirror: k.Name, Preview: k.Preview, Caches: cachesOf(f.Caches, k.Name),
+			Forbidden: k.Forbidden, Refused: k.Unreadable(), Probes: f.Probes,
+		}
+		switch {
+		case k.Set != nil:
+			r.Requirements = k.Set.Requirements()
+		case r.Refused == nil:
 			continue
 		}
-		repos = append(repos, health.Repository{
-			Mirror: k.Name, Preview: k.Preview, Requirements: k.Set.Requirements(), Caches: cachesOf(f.Caches, k.Name),
-			Forbidden: k.Forbidden, Probes: f.Probes,
-		})
+		repos = append(repos, r)
 	}
 	return m.Clients(f.Clients, repos, f.At)
 }

@@ -55,6 +55,8 @@ func (a Answer) String() string { return [...]string{"unknown", "no", "yes"}[a] 
 // Capabilities is what a client can do, by implementation.
 type Capabilities struct {
 	by map[Implementation]map[string]Answer
+	// Newer says that a library is newer than all that were looked at.
+	Newer bool
 	// Notes say where the answers rest on an assumption, in words.
 	Notes []string
 }
@@ -104,7 +106,7 @@ func (m *Model) Capabilities(c Client) Capabilities {
 		}
 	}
 	slices.Sort(e.notes)
-	out.Notes = slices.Compact(e.notes)
+	out.Notes, out.Newer = slices.Compact(e.notes), e.newer
 	return out
 }
 
@@ -113,6 +115,7 @@ type evaluation struct {
 	c        Client
 	versions map[string]*semver.Version // nil: there, and nothing is known of it
 	notes    []string
+	newer    bool
 }
 
 // effective returns the version by which a library is judged: its own, or the
@@ -132,9 +135,11 @@ func (e *evaluation) effective(name, text string) *semver.Version {
 		e.notes = append(e.notes, fmt.Sprintf("%s has no readable version (%q)", name, text))
 		return nil
 	case v.Major() > l.newest.Major() && !l.AnyMajor:
+		e.newer = true
 		e.notes = append(e.notes, fmt.Sprintf("%s %s is of a major version that is not known", name, text))
 		return nil
 	case l.newest.LessThan(v):
+		e.newer = true
 		e.notes = append(e.notes, fmt.Sprintf("%s %s is newer than the newest known %s, and judged like it", name, text, l.Newest))
 		return l.newest
 	}

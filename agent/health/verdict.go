@@ -115,6 +115,9 @@ type Repository struct {
 	StartRoot *trust.RootForm
 	// Forbidden says that the mirror answers 403 for the root after its newest.
 	Forbidden bool
+	// Refused is a key for which this agent's own library refuses what the mirror
+	// offers beyond Requirements (MirrorFacts.Unreadable); nil where it refuses nothing.
+	Refused *trust.KeyForm
 	// Probes are what clients did when they were run against this mirror's sets.
 	Probes []ProbeFacts
 	// releases remembers the verdicts on known releases, which are asked for again
@@ -140,6 +143,9 @@ func (r Repository) newest() (trust.RootForm, bool) {
 func JudgeClient(m *client.Model, c client.Client, r Repository) Judgement {
 	j := judgeFit(m, c, r)
 	j.probed(m, c, r)
+	if r.Refused != nil {
+		j.refuses(m, c, *r.Refused)
+	}
 	j.Fit = j.Verdict
 	switch j.Verdict {
 	case Outdated:
@@ -209,6 +215,8 @@ func nothingKnown(m *client.Model, c client.Client) string {
 	switch {
 	case c.VersionSource != "assumed":
 		return "what this client can read is not known"
+	case slices.Contains(c.Notes, client.NoteNoClient):
+		return release + " has no TUF client: it reads no root, and needs none"
 	case c.Name == cosignName:
 		return fmt.Sprintf("no release of cosign like %s is known (releases are known as of %s)", Plain(c.Version), m.KnownAsOf)
 	}

@@ -19,6 +19,9 @@ func required(m *client.Model, c client.Client, r Repository, j Judgement) strin
 	if !slices.ContainsFunc(j.Reasons, ofClient) {
 		return ""
 	}
+	if r.Refused != nil || slices.ContainsFunc(j.Reasons, func(reason Reason) bool { return reason.Rule == ruleProbe }) {
+		return "" // no release is known to do better
+	}
 	if c.Name == cosignName {
 		return oldestOf(m, c, r.releases.remembering(reading, func(candidate client.Client) bool {
 			return !slices.ContainsFunc(judgeFit(m, candidate, r).Reasons, ofClient)

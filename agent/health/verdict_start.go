@@ -12,6 +12,9 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
+// noRoot says that no root of a repository is known.
+const noRoot = "no root"
+
 // start is a root that a client starts from.
 type start struct {
 	words   string // "embedded root 2"
@@ -36,7 +39,7 @@ func starts(m *client.Model, c client.Client, impl client.Implementation, r Repo
 	case r.StartRoot != nil:
 		return []start{startFrom(m, "given root", *r.StartRoot)}
 	case !ok:
-		return []start{{words: "no root"}}
+		return []start{{words: noRoot}}
 	case r.Start == "newest":
 		return []start{startFrom(m, "newest root", newest)}
 	case r.Preview, r.Alone:

@@ -252,9 +252,12 @@ func TestPreviewEndangers(t *testing.T) {
 
 func TestUnknownKeyTypeIsReadByNobody(t *testing.T) {
 	m := loadModel(t)
-	for _, spec := range []string{"cosign@v2.0.1", "cosign@v2.6.4", "cosign@v3.1.4", "go-tuf/v2=v2.99.0"} {
+	for spec, want := range map[string]health.Verdict{
+		"cosign@v2.0.1": health.Outdated, "cosign@v2.6.4": health.Outdated, "cosign@v3.1.4": health.Outdated,
+		"go-tuf/v2=v2.99.0": health.Unknown, // it may have learned it
+	} {
 		j := health.JudgeClient(m, assume(t, spec), health.Repository{Requirements: trust.Requirements{Roots: private(old, "ml-dsa\x1b[2J", old)}})
-		if j.Verdict != health.Outdated || j.Reasons[0].Rule != "key-type" || j.Required != "" || strings.Contains(j.Reasons[0].Summary, "\x1b") {
+		if j.Verdict != want || j.Reasons[0].Rule != "key-type" || j.Required != "" || strings.Contains(j.Reasons[0].Summary, "\x1b") {
 			t.Errorf("%s: %+v", spec, j)
 		}
 	}
@@ -266,6 +269,42 @@ func TestUnknownKeyTypeIsReadByNobody(t *testing.T) {
 	content := &trust.TargetsForm{LogKeyTypes: []string{"PKIX_ML_DSA_65"}}
 	if j := health.JudgeClient(m, assume(t, "cosign@v3.1.4"), health.Repository{Requirements: trust.Requirements{Roots: private(ecdsa), Targets: content}}); rules(j) != "key-type" || j.Verdict != health.Outdated {
 		t.Errorf("an unknown log key: %+v", j)
+	}
+}
+
+// What the last good set demands says nothing of what the mirror offers now.
+func TestWhatThisAgentRefusesForItsKeyIsReadByNobody(t *testing.T) {
+	m := loadModel(t)
+	good := trust.Requirements{Roots: publicRoots(t, 15), Targets: publicTargets(14)}
+	refused := health.MirrorFacts{Kind: health.FailKeyType, Unread: trust.KeyForm{KeyType: "ml-dsa", Scheme: "ml-dsa-65"}}
+	if (health.MirrorFacts{Kind: health.FailUnreachable, Unread: refused.Unread}).Unreadable() != nil {
+		t.Error("a mirror that does not answer offers nothing")
+	}
+	for _, tt := range []struct {
+		name, spec string
+		r          health.Repository
+		want       health.Verdict
+		rules      string
+	}{
+		{"in force", "cosign@v3.1.4", health.Repository{Requirements: good}, health.Outdated, "key-type"},
+		{"in force, beside what it cannot read already", "cosign@v2.0.1", health.Repository{Requirements: good}, health.Outdated, "R2 R6 key-type"},
+		{"in force, for newer libraries", "go-tuf/v2=v2.99.0", health.Repository{Requirements: trust.Requirements{Roots: good.Roots[13:]}}, health.Unknown, "key-type"},
+		{"in force, and never read", "cosign@v3.1.4", health.Repository{}, health.Outdated, "key-type"},
+		{"coming", "cosign@v3.1.4", health.Repository{Preview: true, Requirements: good}, health.Endangered, "key-type"},
+		{"coming, and never read", "cosign@v3.1.4", health.Repository{Preview: true}, health.Endangered, "key-type"},
+		{"coming, for newer libraries", "go-tuf/v2=v2.99.0", health.Repository{Preview: true}, health.Unknown, "key-type"},
+	} {
+		tt.r.Refused = refused.Unreadable()
+		j := health.JudgeClient(m, assume(t, tt.spec), tt.r)
+		if j.Verdict != tt.want || rules(j) != tt.rules || j.Required != "" {
+			t.Errorf("%s: %s for %q, required %q: %v", tt.name, j.Verdict, rules(j), j.Required, j.Reasons)
+		}
+	}
+	for name, key := range map[string]trust.KeyForm{"a kind that others read": {KeyType: "rsa", Scheme: "rsassa-pss-sha256"}, "a kind that is not told": {}} {
+		j := health.JudgeClient(m, assume(t, "cosign@v3.1.4"), health.Repository{Requirements: good, Refused: &key})
+		if j.Verdict != health.Unknown || rules(j) != "key-type" {
+			t.Errorf("%s: %s %v", name, j.Verdict, j.Reasons)
+		}
 	}
 }
 

@@ -51,6 +51,8 @@ type Mirror struct {
 	LastError   *string    `json:"last_error"`   // nil: none
 	// FailureKind says what kind of error it was: "unreachable", "rollback" …
 	FailureKind health.FailureKind `json:"failure_kind,omitempty"`
+	// Unread is the key that could not be read, where that was the error.
+	Unread *Key `json:"unread_key,omitempty"`
 	// Forbidden says that it answers 403, not 404, for a root that it does not have.
 	Forbidden   bool       `json:"forbidden,omitempty"`
 	NextAttempt *time.Time `json:"next_attempt"` // nil: not planned
@@ -58,6 +60,12 @@ type Mirror struct {
 	// Roles holds root, timestamp, snapshot and targets of the last good set;
 	// empty before the first.
 	Roles map[string]Role `json:"roles"`
+}
+
+// Key is a kind of key.
+type Key struct {
+	KeyType string `json:"keytype"`
+	Scheme  string `json:"scheme"`
 }
 
 // Role is one role of a mirror.
@@ -146,6 +154,9 @@ func mirror(m health.MirrorFacts) Mirror {
 	}
 	if m.LastError != "" {
 		out.LastError = &m.LastError
+	}
+	if k := m.Unread; k.KeyType != "" {
+		out.Unread = &Key{k.KeyType, k.Scheme}
 	}
 	if m.Set == nil {
 		return out
