@@ -4,7 +4,9 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
@@ -102,7 +104,7 @@ func clientsSeen(ctx context.Context, cfg config.Config, env config.Env, model *
 		}
 	}
 	for _, spec := range specs {
-		c, err := model.Assume(spec)
+		c, err := assumed(model, spec)
 		if err != nil {
 			return f, nil, err
 		}
@@ -184,13 +186,17 @@ func startOf(s string) (start, error) {
 	if s == "" || s == "embedded" || s == "newest" {
 		return start{name: s}, nil
 	}
+	const hint = "give embedded, newest, or the file of a root, as in --start ./5.root.json"
 	data, err := readRegular(s, trust.MaxRoot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return start{}, wrongAsk(hint, "the starting root %q is neither a known word nor a file", s)
+	}
 	if err != nil {
-		return start{}, fmt.Errorf("reading the starting root: %w", err)
+		return start{}, wrongAsk(hint, "reading the starting root: %w", err)
 	}
 	form, err := trust.FormOf(data)
 	if err != nil {
-		return start{}, fmt.Errorf("reading the starting root %q: %w", s, err)
+		return start{}, wrongAsk(hint, "reading the starting root %q: %w", s, err)
 	}
 	return start{root: &form}, nil
 }

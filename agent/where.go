@@ -28,7 +28,11 @@ import (
 // it is verified and nothing is kept: it answers a question, and is never trusted.
 func readWhere(ctx context.Context, where string) (health.Repository, error) {
 	r := health.Repository{Mirror: where}
-	isURL := strings.Contains(where, "://")
+	scheme, _, isURL := strings.Cut(where, "://")
+	const hint = "give the URL of a mirror (https://…), a directory of N.root.json, or the file of one root"
+	if isURL && !slices.Contains([]string{"https", "http", "file"}, strings.ToLower(scheme)) {
+		return r, wrongAsk(hint, "judging against %q: mirrors are not reached by %s", where, scheme)
+	}
 	if !isURL {
 		abs, err := filepath.Abs(where)
 		if err != nil {
@@ -36,12 +40,22 @@ func readWhere(ctx context.Context, where string) (health.Repository, error) {
 		}
 		info, err := os.Stat(abs)
 		if err != nil {
-			return r, fmt.Errorf("reading what to judge against: %w", err)
+			return r, wrongAsk(hint, "reading what to judge against: %w", err)
 		}
 		if !info.IsDir() {
 			form, err := rootFile(abs)
 			r.Requirements.Roots, r.Alone = []trust.RootForm{form}, true
-			return r, err
+			if err != nil {
+				return r, wrongAsk(hint, "%w", err)
+			}
+			return r, nil
+		}
+		lowest, _, err := rootsIn(abs)
+		if err != nil {
+			return r, wrongAsk(hint, "reading what to judge against: %w", err)
+		}
+		if lowest == 0 {
+			return r, wrongAsk(hint, "judging against %q: there is no N.root.json in it", where)
 		}
 		where = (&url.URL{Scheme: "file", Path: abs}).String()
 	}
@@ -87,7 +101,7 @@ func (w *reading) roots() ([]trust.RootForm, error) {
 	first := int64(1)
 	last := int64(0) // of a directory: behind a gap there may be more
 	if path, ok := strings.CutPrefix(w.origin, "file://"); ok {
-		if lowest, highest := rootsIn(path); lowest > 0 {
+		if lowest, highest, err := rootsIn(path); err == nil && lowest > 0 {
 			first, last = lowest, highest
 		}
 	}
@@ -116,10 +130,10 @@ func (w *reading) roots() ([]trust.RootForm, error) {
 }
 
 // rootsIn are the lowest and the highest N of the N.root.json in dir; 0 for none.
-func rootsIn(dir string) (lowest, highest int64) {
+func rootsIn(dir string) (lowest, highest int64, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return 0, 0
+		return 0, 0, err
 	}
 	var versions []int64
 	for _, e := range entries {
@@ -129,9 +143,9 @@ func rootsIn(dir string) (lowest, highest int64) {
 		}
 	}
 	if len(versions) == 0 {
-		return 0, 0
+		return 0, 0, nil
 	}
-	return slices.Min(versions), slices.Max(versions)
+	return slices.Min(versions), slices.Max(versions), nil
 }
 
 // rest reads the roles after root, as far as they are there.

@@ -5,6 +5,7 @@ package client_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -211,11 +212,11 @@ func TestAssume(t *testing.T) {
 		note      string
 	}{
 		{"cosign@v2.0.1", "go-tuf=v0.5.2 sigstore=v1.6.1", "2", "legacy", ""},
-		{"cosign@1:2.0.1-1.fc39", "go-tuf=v0.5.2 sigstore=v1.6.1", "2", "legacy", ""},
+		{"cosign@1:2.0.1-1.fc39", "go-tuf=v0.5.2 sigstore=v1.6.1", "2", "legacy", "its file decides"},
 		{"cosign@v1.7.0", "go-tuf=v0.0.0-20220211205608-f0c3294f63b9 sigstore=v1.2.1-0.20220401110139-0e610e39782f", "2", "legacy", ""},
 		{"cosign@v2.4.3", "go-tuf=v0.7.0 go-tuf/v2=v2.0.2 sigstore=v1.8.15 sigstore-go=v0.7.0", "9 10", "legacy", ""},
 		{"cosign@2.5.0", "go-tuf=v0.7.0 go-tuf/v2=v2.0.2 sigstore=v1.9.1 sigstore-go=v0.7.1", "12", "legacy", ""},
-		{"cosign@2.5.1-r0", "go-tuf=v0.7.0 go-tuf/v2=v2.1.1 sigstore=v1.9.4 sigstore-go=v1.0.0", "12", "v2", ""},
+		{"cosign@2.5.1-r0", "go-tuf=v0.7.0 go-tuf/v2=v2.1.1 sigstore=v1.9.4 sigstore-go=v1.0.0", "12", "v2", "its file decides"},
 		{"cosign@v3.1.3", "go-tuf=v0.7.0 go-tuf/v2=v2.4.2 sigstore=v1.10.8 sigstore-go=v1.2.2", "12 14", "v2", ""},
 		{"cosign@v1.0.0", "go-tuf=v0.0.0-20210630170422-22a94818d17b sigstore=v0.0.0-20210722023421-fd3b69438dba", "", "", "no TUF client"},
 		{"cosign@v2.0.9", "go-tuf=v0.5.2 sigstore=v1.6.3", "2", "legacy", "like v2.0.2"},
@@ -229,7 +230,18 @@ func TestAssume(t *testing.T) {
 		{"rekor-cli@v1.5.5", "go-tuf=v0.7.0 sigstore=v1.11.1", "", "", "no TUF client"},
 		{"cosign@v4.0.0", "", "", "", "major version 4"},
 		{"gitsign@v0.13.0", "", "", "", "not known"},
-		{"witness@v0.10.0", "", "", "", "not known"},
+		{"witness@v0.10.0", "", "", "", "--assume go-tuf/v2=VERSION,sigstore-go=VERSION"},
+		{"ko@v1.0.0", "", "", "", "--assume go-tuf=VERSION,go-tuf/v2=VERSION,sigstore=VERSION,sigstore-go=VERSION"},
+		{"flux@v1.10.1", "go-tuf=v0.7.0 go-tuf/v2=v2.4.2 sigstore=v1.11.1 sigstore-go=v1.3.0", "12 14", "legacy v2", "source-controller"},
+		{"docker-buildx@v0.36.1", "go-tuf/v2=v2.4.2 sigstore=v1.10.8 sigstore-go=v1.2.2", "14", "v2", "buildx"},
+		{"tuf-client@v0.5.2", "go-tuf=v0.5.2", "", "legacy", ""},
+		{"tuf-client@v2.4.2", "go-tuf/v2=v2.4.2", "", "v2", ""},
+		{"sigstore-go@v1.2.2", "sigstore-go=v1.2.2", "14", "v2", ""},
+		{"sigstore-python@4.5.0", "", "", "python", "beside it"},
+		{"sigstore-js@4.0.2", "", "", "javascript", "tuf-js"},
+		{"npm@11.0.0", "", "", "javascript", "sigstore-js"},
+		{"sigstore-ruby@0.2.3", "", "", "ruby", ""},
+		{"sigstore-java@2.2.0", "", "", "java", ""},
 		{"go-tuf=v0.5.2,sigstore=v1.6.1", "go-tuf=v0.5.2 sigstore=v1.6.1", "2", "legacy", ""},
 		{"go-tuf=0.5.2", "go-tuf=v0.5.2", "", "legacy", ""},
 		{"go-tuf/v2=v2.4.2, sigstore-go=v1.2.1", "go-tuf/v2=v2.4.2 sigstore-go=v1.2.1", "14", "v2", ""},
@@ -268,9 +280,11 @@ func TestAssume(t *testing.T) {
 			t.Errorf("%s: has a path", tt.spec)
 		}
 	}
-	for _, spec := range []string{"", "cosign", "cosign@", "cosign@latest", "nobody@v1.0.0", "@v1.0.0", "go-tuf=", "go-tuf=x", "tuf=v1.0.0", "sigstore=v1.6.1", "go-tuf=v0.5.2,go-tuf=v0.6.0", "go-tuf=v0.5.2,", "go-tuf=v0.5.2,tuf-js=v1.0.0"} {
-		if c, err := m.Assume(spec); err == nil {
-			t.Errorf("%q: assumed %+v", spec, c)
+	for _, spec := range []string{"", "cosign", "cosign@", "cosign@latest", "nobody@v1.0.0", "@v1.0.0", "go-tuf=", "go-tuf=x", "COSIGN@v1.0.0", "cosign@banana", "tuf=v1.0.0", "sigstore=v1.6.1", "go-tuf=v0.5.2,go-tuf=v0.6.0", "go-tuf=v0.5.2,", "go-tuf=v0.5.2,tuf-js=v1.0.0"} {
+		c, err := m.Assume(spec)
+		wrong := (*client.AssumeError)(nil)
+		if !errors.As(err, &wrong) || wrong.Hint() == "" || strings.Contains(err.Error()+wrong.Hint(), "\n") {
+			t.Errorf("%q: assumed %+v, %v", spec, c, err)
 		}
 	}
 }

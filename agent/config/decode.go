@@ -167,7 +167,7 @@ func (d *decoder) thresholdBlock(b *hclsyntax.Block, all map[string]Threshold) {
 	t, ok := all[role]
 	if !ok {
 		roles := slices.Sorted(maps.Keys(all))
-		d.problem(b.LabelRanges[0], firstOf(didYouMean(role, roles), oneOf(roles)), "there is no role %s", quoted(role))
+		d.problem(b.LabelRanges[0], firstOf(DidYouMean(role, roles), oneOf(roles)), "there is no role %s", quoted(role))
 		return
 	}
 	given := d.body(b.Body, "a threshold block", d.reader.threshold(&t), nil)

@@ -84,9 +84,9 @@ func wrong(hint, format string, args ...any) error {
 	return &mistake{text: fmt.Sprintf(format, args...), hint: hint}
 }
 
-// didYouMean finds what was meant among the names there are; "" when nothing
+// DidYouMean says which of the names there are was meant; "" when nothing
 // comes close.
-func didYouMean(given string, names []string) string {
+func DidYouMean(given string, names []string) string {
 	if len(given) > 64 {
 		return ""
 	}

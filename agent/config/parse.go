@@ -193,7 +193,7 @@ func (d *decoder) unknown(at hcl.Range, what, name, in string, settings []settin
 	for _, c := range children {
 		names = append(names, c.name)
 	}
-	hint := didYouMean(name, names)
+	hint := DidYouMean(name, names)
 	switch {
 	case slices.Contains(names, name) && what == "setting":
 		hint = fmt.Sprintf("it is a block: write %s { … }", name)

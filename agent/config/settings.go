@@ -95,7 +95,7 @@ func words[T ~string](name string, p *T, choice ...T) setting {
 		if slices.Contains(names, s) {
 			return T(s), nil
 		}
-		hint := didYouMean(s, names)
+		hint := DidYouMean(s, names)
 		if hint == "" {
 			hint = oneOf(names)
 		}
@@ -177,7 +177,7 @@ func (r reader) initialRoot(s string) (string, error) {
 		if slices.Contains(known, s) {
 			return s, nil
 		}
-		return "", wrong(firstOf(didYouMean(s, known), oneOf(known)), "there is no initial root %s", quoted(s))
+		return "", wrong(firstOf(DidYouMean(s, known), oneOf(known)), "there is no initial root %s", quoted(s))
 	}
 	return r.path(s)
 }

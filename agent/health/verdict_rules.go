@@ -81,7 +81,7 @@ func (t *trial) run() {
 		t.gotOn = true
 		newest := roots[len(roots)-1]
 		t.reads(newest, false)
-		if t.r.Alone && !t.r.At.IsZero() && t.r.At.After(newest.Expires) {
+		if !t.r.Preview && !t.r.At.IsZero() && t.r.At.After(newest.Expires) {
 			t.fails("R8", fmt.Sprintf("root %d expired at %s", newest.Version, Instant(newest.Expires)))
 		}
 	} else {

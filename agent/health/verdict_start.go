@@ -42,7 +42,7 @@ func starts(m *client.Model, c client.Client, impl client.Implementation, r Repo
 		return []start{{words: noRoot}}
 	case r.Start == "newest":
 		return []start{startFrom(m, "newest root", newest)}
-	case r.Preview, r.Alone:
+	case r.Preview, r.Alone, startUnknown(c):
 		return []start{{words: fmt.Sprintf("root %d by itself", newest.Version), version: newest.Version, alone: true}}
 	}
 	// The legacy client starts from what it has cached, and from its embedded root
@@ -60,6 +60,12 @@ func starts(m *client.Model, c client.Client, impl client.Implementation, r Repo
 		all = append(all, startFrom(m, "initial root", r.Requirements.Roots[0]))
 	}
 	return all
+}
+
+// startUnknown says that it is not known where a client starts: the table does not
+// say which root a release in another language carries.
+func startUnknown(c client.Client) bool {
+	return c.VersionSource == "assumed" && otherLanguage(c) && len(c.EmbeddedRoots) == 0
 }
 
 // embeddedRoot returns the embedded root that the client starts from, where it is

@@ -94,6 +94,10 @@ func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) e
 		Files: paths, Assume: f.assume, AllReleases: f.all, Against: f.against, Start: f.start, At: at,
 	})
 	done()
+	var wrong *agent.AskError
+	if errors.As(err, &wrong) {
+		return &usageError{err: err, hint: wrong.Hint()}
+	}
 	var unread *agent.UnreadError
 	if err != nil && !errors.As(err, &unread) {
 		return err
