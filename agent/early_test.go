@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -272,15 +271,18 @@ func TestAProbeBeatsTheTable(t *testing.T) {
 	h := newHost(t, sandbox.Options{KeyType: "ecdsa-sha2-nistp256", SHA512: true})
 	path := h.install("cosign", "v2.0.1")
 	h.cfg.Clients.ProbeResults = filepath.Join(h.dir, "probes.json")
-	info, err := os.Stat(path)
+	model, err := client.LoadModel("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := info.Sys().(*syscall.Stat_t)
+	c, err := client.Read(path, model, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	write := func(mode os.FileMode, root int64) {
 		t.Helper()
 		data, err := json.Marshal(map[string]any{"schema": 1, "probes": []health.ProbeFacts{{
-			Path: path, File: client.FileID{Device: uint64(st.Dev), Inode: st.Ino, Size: info.Size(), ModifiedNano: info.ModTime().UnixNano()}, //nolint:unconvert // Dev is 32 bits wide on other systems
+			Path: path, File: c.File,
 			Mirror: "test", Root: root, Targets: 1, Start: "initial root 1", At: time.Now().Add(-time.Minute), Outcome: health.ProbeFailed, Error: "invalid key",
 		}}})
 		if err != nil {

@@ -82,12 +82,16 @@ type Package struct {
 	Version string `json:"version"` // as the database has it: "2.5.0-2+b4"
 }
 
-// FileID tells one state of a file from every other.
+// FileID tells one state of a file from every other. Whoever owns a file can give
+// it any size and time of modification, and its inode to the next file by deleting
+// it: the time of the inode's last change is the kernel's.
 type FileID struct {
 	Device       uint64 `json:"device"`
 	Inode        uint64 `json:"inode"`
 	Size         int64  `json:"size"`             // bytes
 	ModifiedNano int64  `json:"modified_unix_ns"` // nanoseconds since 1970
+	ChangedNano  int64  `json:"changed_unix_ns"`  // of the inode, nanoseconds since 1970
+	Owner        uint32 `json:"owner"`
 }
 
 // EmbeddedRoot is a root.json found inside a binary.

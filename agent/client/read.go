@@ -63,7 +63,7 @@ func read(ctx context.Context, path string, model *Model, maxSize int64, buf *[]
 		switch {
 		case statErr != nil:
 			err = fmt.Errorf("reading %q: %w", path, statErr)
-		case fileID(after) != id:
+		case !sameContent(fileID(after), id):
 			err = fmt.Errorf("reading %q: changed while being read", path)
 		}
 	}

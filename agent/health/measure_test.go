@@ -87,7 +87,7 @@ func withoutAdvisories(reasons []health.Reason) []health.Reason {
 }
 
 func TestProbes(t *testing.T) {
-	id := client.FileID{Device: 1, Inode: 2, Size: 3, ModifiedNano: 4}
+	id := client.FileID{Device: 1, Inode: 2, Size: 3, ModifiedNano: 4, ChangedNano: 5, Owner: 6}
 	at := instant(t, "2026-11-22T12:00:00Z")
 	probe := health.ProbeFacts{Path: "/usr/bin/cosign", File: id, Mirror: "sigstore", Root: 15, Targets: 14, At: at, Outcome: "ok"}
 	failed := probe
@@ -103,7 +103,7 @@ func TestProbes(t *testing.T) {
 		edit(&p)
 		return p
 	}
-	unknown := client.Client{Path: "/usr/bin/x", Name: "x", VersionSource: "build", Linked: client.Linked{LegacyTUF: true}}
+	unknown := client.Client{Path: "/usr/bin/cosign", Name: "x", VersionSource: "build", Linked: client.Linked{LegacyTUF: true}}
 	for _, tt := range []struct {
 		name    string
 		c       client.Client
@@ -126,6 +126,11 @@ func TestProbes(t *testing.T) {
 		{"refuses what nobody knew whether it can", unknown, []health.ProbeFacts{failed}, health.Outdated, "probe", "failed", "", "it refused root 15"},
 		{"a probe that came to nothing says nothing", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{unclear}, health.OK, "", "unclear", "", ""},
 		{"of another file", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.File.ModifiedNano++ })}, health.OK, "", "", "", ""},
+		{"of the file that had its inode, size and time before", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.File.ChangedNano-- })}, health.OK, "", "", "", ""},
+		{"of the same file of another owner", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.File.Owner++ })}, health.OK, "", "", "", ""},
+		{"of the same file, its owner being hidden from the one who ran it", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.File.Owner = client.OtherOwner })}, health.Outdated, "probe", "failed", "it said", ""},
+		{"of root's file, as one of somebody else", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.File.Owner = 0 })}, health.OK, "", "", "", ""},
+		{"of another path", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.Path = "/home/eve/cosign" })}, health.OK, "", "", "", ""},
 		{"of another mirror", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.Mirror = "corp" })}, health.OK, "", "", "", ""},
 		{"of an older root", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.Root-- })}, health.OK, "", "", "", ""},
 		{"of older targets", assume(t, "cosign@v3.1.3"), []health.ProbeFacts{other(func(p *health.ProbeFacts) { p.Targets-- })}, health.OK, "", "", "", ""},

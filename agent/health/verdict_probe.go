@@ -42,7 +42,7 @@ func (r Repository) probeOf(c client.Client) *ProbeFacts {
 	var best *ProbeFacts
 	rank := []string{ProbeUnclear, ProbeOK, ProbeFailed}
 	for i, p := range r.Probes {
-		if p.Mirror != r.Mirror || p.File != c.File || p.Root != newest.Version || p.Targets != r.Requirements.Targets.Version {
+		if p.Mirror != r.Mirror || p.Path != c.Path || !p.File.Same(c.File) || p.Root != newest.Version || p.Targets != r.Requirements.Targets.Version {
 			continue
 		}
 		if best == nil || slices.Index(rank, p.Outcome) > slices.Index(rank, best.Outcome) ||

@@ -21,7 +21,7 @@ import (
 
 func facts(path, mirror string, at time.Time) health.ProbeFacts {
 	return health.ProbeFacts{
-		Path: path, File: client.FileID{Device: 1, Inode: 2, Size: 3, ModifiedNano: 4}, Mirror: mirror, Root: 2, Targets: 1,
+		Path: path, File: client.FileID{Device: 1, Inode: 2, Size: 3, ModifiedNano: 4, ChangedNano: 5, Owner: 6}, Mirror: mirror, Root: 2, Targets: 1,
 		Start: "initial root 1", At: at, Outcome: probe.Failed, Error: "invalid key",
 	}
 }

@@ -137,7 +137,7 @@ func TestFilesThatAreNotRun(t *testing.T) {
 		if err := os.Chmod(c.Path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if f, err := open(c); err == nil || !strings.Contains(err.Error(), name) {
+		if f, err := open(read(t, c.Path)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("mode %v: %v, %v", mode, f, err)
 		}
 	}
