@@ -91,6 +91,15 @@ func hostile(args []string) int {
 			try("writing into "+path, os.WriteFile(filepath.Join(path, "written"), []byte("x"), 0o600))
 		}
 		try("writing home/ok", os.WriteFile(filepath.Join(os.Getenv("HOME"), "ok"), []byte("x"), 0o600))
+	case "mounts": // args[1:] are what is shown of the host in the room
+		for _, path := range args[1:] {
+			var st unix.Statfs_t
+			err := unix.Statfs(path, &st)
+			if err == nil && st.Flags&unix.ST_RDONLY != 0 && st.Flags&unix.ST_NOSUID != 0 {
+				err = unix.EROFS
+			}
+			try("a mount that is open at "+path, err)
+		}
 	case "state":
 		s := map[string]any{"uid": unix.Getuid(), "euid": unix.Geteuid(), "gid": unix.Getgid(), "pid": os.Getpid(), "env": os.Environ()}
 		groups, _ := unix.Getgroups()

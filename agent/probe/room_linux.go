@@ -71,6 +71,9 @@ func enterRoom(uid, gid int, libraries bool) error {
 	if err := unix.Mount("tmpfs", home, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, o); err != nil {
 		return fmt.Errorf("mounting a home in memory: %w", err)
 	}
+	if err := allClosed(at); err != nil {
+		return err
+	}
 	if err := unix.Chdir(at); err != nil {
 		return err
 	}
@@ -82,6 +85,13 @@ func enterRoom(uid, gid int, libraries bool) error {
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
 		return fmt.Errorf("closing the root: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs("/", &st); err != nil {
+		return fmt.Errorf("closing the root: %w", err)
+	}
+	if st.Flags&unix.ST_RDONLY == 0 {
+		return errors.New("closing the root: it is open still")
 	}
 	return unix.Chdir("/")
 }
@@ -97,14 +107,14 @@ func mountPoint() (string, error) {
 }
 
 func furnish(at string, libraries bool) error {
-	if err := bindFile("/proc/self/exe", at+roomSelf); err != nil {
+	if err := bindFile("/proc/self/exe", at+roomSelf, closedFile); err != nil {
 		return err
 	}
 	if err := os.Mkdir(at+"/dev", 0o755); err != nil {
 		return err
 	}
 	for _, d := range devices {
-		if err := bindFile(d, at+d); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := bindFile(d, at+d, closedDevice); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -119,23 +129,20 @@ func furnish(at string, libraries bool) error {
 	if err := os.Mkdir(at+filepath.Dir(libraryCache), 0o755); err != nil {
 		return err
 	}
-	if err := bindFile(libraryCache, at+libraryCache); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := bindFile(libraryCache, at+libraryCache, closedFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-func bindFile(from, to string) error {
+func bindFile(from, to string, attributes uint64) error {
 	if _, err := os.Stat(from); err != nil {
 		return err
 	}
 	if err := os.WriteFile(to, nil, 0o644); err != nil {
 		return err
 	}
-	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("mounting %q: %w", from, err)
-	}
-	return nil
+	return bind(from, to, attributes)
 }
 
 // bindDir shows a directory of the host in the room, read-only; a link to one is
@@ -161,12 +168,5 @@ func bindDir(from, to string) error {
 	if err := os.Mkdir(to, 0o755); err != nil {
 		return err
 	}
-	if err := unix.Mount(from, to, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("mounting %q: %w", from, err)
-	}
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
-	if err := unix.MountSetattr(unix.AT_FDCWD, to, unix.AT_RECURSIVE, &attr); err != nil && !errors.Is(err, unix.ENOSYS) {
-		return fmt.Errorf("mounting %q read-only: %w", from, err)
-	}
-	return nil // without the call the files' own modes and Landlock protect them
+	return bind(from, to, closedFile)
 }

@@ -27,7 +27,7 @@ func onlyLoopback() error {
 }
 
 // confinementTests are those that hold in all surroundings.
-const confinementTests = "^(TestTheReplicaIsReached|TestNothingElseIsReached|TestFilesOutside|TestItIsNobody|TestNoOtherProcess|TestWhatDoesNotEnd|TestACancelled|TestAFlood|TestLimits)"
+const confinementTests = "^(TestTheReplicaIsReached|TestNothingElseIsReached|TestFilesOutside|TestWhatIsShown|TestItIsNobody|TestNoOtherProcess|TestWhatDoesNotEnd|TestACancelled|TestAFlood|TestLimits)"
 
 // again runs the confinement tests as another process.
 func again(t *testing.T, where string, attr *syscall.SysProcAttr) string {
