@@ -106,7 +106,7 @@ func (p *program) clients(ctx context.Context, paths []string, f clientsFlags) e
 	case f.all && !f.json:
 		var dates map[string]string
 		if dates, err = agent.ReleaseDates(cfg); err == nil {
-			err = status.ReleasesText(p.stdout, r, dates, p.style(p.stdout))
+			err = status.ReleasesText(p.stdout, r, dates, p.tableStyle(p.stdout))
 		}
 	default:
 		err = p.tellClients(r, f.json)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -198,6 +199,15 @@ func (p *program) style(w io.Writer) status.Style {
 		s.Width = width
 	}
 	s.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return s
+}
+
+// tableStyle is style for a table: into a pipe a row is a line, however long.
+func (p *program) tableStyle(w io.Writer) status.Style {
+	s := p.style(w)
+	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		s.Width = math.MaxInt16
+	}
 	return s
 }
 
