@@ -78,10 +78,10 @@ func (a *advisor) advise() {
 
 // want names what is required, as a person would say it.
 func (a *advisor) want() string {
-	if a.version != "" {
-		return "install " + a.required + " or newer"
+	if none := noneKnown(a.m, a.c, a.required); none != "" && a.version == "" {
+		return want(a.c, a.required) + " (" + none + ")"
 	}
-	return fmt.Sprintf("install a release of %s that is built with %s or newer", Plain(a.c.Name), a.required)
+	return want(a.c, a.required)
 }
 
 // good says that the distribution is known to have a version that is new enough.
@@ -98,7 +98,7 @@ func (a *advisor) tooOld() bool {
 func (a *advisor) fresh() {
 	if a.good() {
 		a.asRoot()
-		a.step(toolOf(a.host.Manager, a.host).install(a.dist.Package, a.version))
+		a.step(toolOf(a.host.Manager, a.host).install(a.dist.Package, a.dist.Version))
 		a.line = fmt.Sprintf("%s: %s (%s)", a.want(), a.steps[len(a.steps)-1], a.known())
 		return
 	}
@@ -114,13 +114,13 @@ func (a *advisor) owned() {
 	switch {
 	case a.good():
 		a.asRoot()
-		a.step(tool.upgrade(p.Name, a.version))
+		a.step(tool.upgrade(p.Name, a.dist.Version))
 		a.line = fmt.Sprintf("%s: %s (%s)", a.want(), a.steps[len(a.steps)-1], a.known())
 	case a.tooOld():
 		a.comment("%s", a.known())
+		a.comment("the package goes once the release is there; to keep it, leave that off and see that /usr/local/bin comes first on PATH")
 		a.release(localBin(a.c.Path))
-		a.comment("the package stays behind: remove it, or see that /usr/local/bin comes first on PATH")
-		a.step(fmt.Sprintf("test -x %s && %s", Typed(localBin(a.c.Path)), tool.remove(p.Name)))
+		a.then(tool.remove(p.Name))
 		a.line = fmt.Sprintf("%s: %s; %s", a.want(), a.known(), a.releaseName())
 	default:
 		a.asRoot()
@@ -139,10 +139,9 @@ func (a *advisor) owned() {
 func (a *advisor) instead() {
 	tool := toolOf(a.host.Manager, a.host)
 	a.asRoot()
-	a.step(tool.install(a.dist.Package, a.version))
-	line := a.steps[len(a.steps)-1]
 	a.comment("no package owns the old file: with it gone, the package's is found")
-	a.step(fmt.Sprintf("test -x /usr/bin/%s && rm -- %s", Typed(path.Base(a.c.Path)), Typed(a.c.Path)))
+	line := tool.install(a.dist.Package, a.dist.Version)
+	a.step(fmt.Sprintf("%s && test -x /usr/bin/%s && rm -- %s", line, Typed(path.Base(a.c.Path)), Typed(a.c.Path)))
 	a.line = fmt.Sprintf("%s: %s (%s), and remove %s", a.want(), line, a.known(), Plain(a.c.Path))
 }
 
@@ -162,6 +161,17 @@ func (a *advisor) known() string {
 }
 
 func (a *advisor) step(s string) { a.steps = append(a.steps, s) }
+
+// then makes a command part of the step before it, which must have succeeded;
+// where that is for a person to do, the command is, too.
+func (a *advisor) then(command string) {
+	last := len(a.steps) - 1
+	if last < 0 || strings.HasPrefix(a.steps[last], "#") {
+		a.comment("once it is in its place: %s", command)
+		return
+	}
+	a.steps[last] += " && " + command
+}
 
 // comment adds a line that a shell reads over: it has no line break.
 func (a *advisor) comment(format string, args ...any) {

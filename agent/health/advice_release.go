@@ -3,6 +3,7 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -30,6 +31,7 @@ func (a *advisor) release(to string) {
 		return
 	}
 	a.whose(to)
+	a.major(newest)
 	file := "cosign-linux-" + a.host.Arch
 	from := cosignReleases + "/download/" + newest
 	a.step(`cd "$(mktemp -d)"`)
@@ -59,20 +61,50 @@ func (a *advisor) releaseName() string {
 	return "take it from " + a.page() + ", checked against its checksums"
 }
 
-// newestCosign is the newest known release of the major version that is
-// required: a newer major version is for its user to choose.
+// newestCosign is the newest known release without a known advisory: of the major
+// version that is required where there is one, else of a later one. Where every
+// release has one, it is the newest of the major version that is required.
 func (a *advisor) newestCosign() (string, bool) {
 	want, err := client.Upstream(a.version)
 	if err != nil {
 		return "", false
 	}
-	newest := "v" + want.String()
-	for _, r := range a.m.Newer(a.version) {
-		if v, err := client.Upstream(r.Version); err == nil && v.Major() == want.Major() {
+	newest, sound, later := "v"+want.String(), "", ""
+	for _, r := range append([]client.Release{{Version: newest}}, a.m.Newer(a.version)...) {
+		v, err := client.Upstream(r.Version)
+		if err != nil {
+			continue
+		}
+		same := v.Major() == want.Major()
+		if same {
 			newest = r.Version
 		}
+		c, err := a.m.Assume(cosignName + "@" + r.Version)
+		switch {
+		case err != nil || len(c.Libraries) == 0 || len(a.m.AdvisoriesOf(c)) > 0:
+		case same:
+			sound = r.Version
+		default:
+			later = r.Version
+		}
 	}
-	return newest, true
+	return cmp.Or(sound, later, newest), true
+}
+
+// major tells of a release of a later major version than the client has, or else
+// than is required.
+func (a *advisor) major(release string) {
+	v, err := client.Upstream(release)
+	if err != nil {
+		return
+	}
+	have, err := client.Upstream(a.c.Version)
+	if err != nil {
+		have, err = client.Upstream(a.version)
+	}
+	if err == nil && v.Major() > have.Major() {
+		a.comment("%s is a new major version: read its notes, at %s/tag/%s", release, cosignReleases, release)
+	}
 }
 
 // repository is a module on GitHub: its path in the binary is somebody's text.
@@ -113,6 +145,7 @@ func (a *advisor) build(version, dir string) bool {
 		return false
 	}
 	a.whose(path.Join(dir, "cosign"))
+	a.major(r.Version)
 	a.step(fmt.Sprintf("GOBIN=%s go install %s/cmd/cosign@%s", Typed(dir), r.MainModule, r.Version))
 	return true
 }

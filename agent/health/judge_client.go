@@ -45,7 +45,7 @@ func (j Judgement) faults() (own, mirrors []Reason) {
 	}
 	for _, r := range j.Reasons {
 		switch {
-		case r.Rule == ruleMinimum:
+		case r.Rule == ruleMinimum, r.advisory:
 		case ofClient(r):
 			own = append(own, r)
 		default:
@@ -253,9 +253,9 @@ func reasons(rs []Reason) string {
 		text += " (" + Plain(rs[0].Rule) + ")"
 	}
 	if n := len(rs) - 1; n == 1 {
-		text += " and 1 more reason"
+		text += "; 1 more reason"
 	} else if n > 1 {
-		text += fmt.Sprintf(" and %d more reasons", n)
+		text += fmt.Sprintf("; %d more reasons", n)
 	}
 	return text
 }

@@ -233,7 +233,7 @@ func clientCases() []judgeCase {
 		{
 			name: "any other old client has a code of its own, and its reasons are counted", judged: stranger,
 			want: []string{"critical client-outdated client:/usr/bin/tuf-client sigstore"},
-			says: []string{"tuf-client v0.5.2 at /usr/bin/tuf-client cannot read", "(R2) and 2 more reasons; it must be built with go-tuf v0.6.0 or newer", "upgrade it"},
+			says: []string{"tuf-client v0.5.2 at /usr/bin/tuf-client cannot read", "(R2); 2 more reasons; it must be built with go-tuf v0.6.0 or newer", "upgrade it"},
 		},
 		{
 			name: "a client of which no release is known that can, for reasons that differ, is sent to the newest", judged: hopeless,
@@ -243,7 +243,7 @@ func clientCases() []judgeCase {
 		{
 			name: "of several advisories no single remedy is given, since it may leave the others", judged: advised,
 			want: []string{"warning client-vulnerable client:/usr/bin/cosign "},
-			says: []string{"has a known vulnerability: GHSA-1: cosign v2.2.0: bad and 1 more reason", "install the newest cosign"},
+			says: []string{"has a known vulnerability: GHSA-1: cosign v2.2.0: bad; 1 more reason", "install the newest cosign"},
 		},
 		{
 			name: "a client that cannot read a preview is a warning on any path", judged: preview(health.Endangered),

@@ -66,36 +66,36 @@ func (m Measure) client(c ClientFacts, repos []Repository, at time.Time) ClientJ
 	return j
 }
 
-// advise says what to type on this host, in the reasons that a newer client is the
-// answer to and, step by step, for the newest release that is wanted anywhere.
+// advise says what to type on this host for all that is required of a client
+// anywhere: step by step, and in the reasons that a newer client is the answer to.
 func (m Measure) advise(j *ClientJudgement) {
 	wanted := ""
+	for _, v := range j.Judgements {
+		for part := range strings.SplitSeq(v.Required, " and ") {
+			if name, version, ok := strings.Cut(part, " "); ok {
+				wanted = atLeast(wanted, name, version)
+			}
+		}
+	}
+	j.Advice = Advise(m.Model, j.Client, m.Host, wanted)
+	if j.Advice.Line == "" {
+		return
+	}
 	for k := range j.Judgements {
 		v := &j.Judgements[k]
 		if v.Required == "" {
 			continue
 		}
-		advice := Advise(m.Model, j.Client, m.Host, v.Required)
 		for i, r := range v.Reasons {
-			if advice.Line != "" && replaceable(r) {
-				v.Reasons[i].Remedy = advice.Line
+			if replaceable(r) {
+				v.Reasons[i].Remedy = j.Advice.Line
 			}
 		}
-		if j.Minimum != nil && replaceable(*j.Minimum) && !v.Preview && !j.Minimum.open && advice.Line != "" {
-			j.Minimum.Remedy = advice.Line
+		if j.Minimum != nil && replaceable(*j.Minimum) && !v.Preview && !j.Minimum.open {
+			j.Minimum.Remedy = j.Advice.Line
 		}
-		v.advice = advice.Line
-		if wanted == "" || newerRequired(wanted, v.Required) {
-			wanted, j.Advice = v.Required, advice
-		}
+		v.advice = j.Advice.Line
 	}
-}
-
-// newerRequired says whether b asks for more than a.
-func newerRequired(a, b string) bool {
-	nameA, versionA, _ := strings.Cut(a, " ")
-	nameB, versionB, _ := strings.Cut(b, " ")
-	return nameA == nameB && client.Older(versionA, versionB)
 }
 
 // Unmatched returns the minimums for names that no client is known by, and that
@@ -103,7 +103,7 @@ func newerRequired(a, b string) bool {
 func (m Measure) Unmatched(found []ClientFacts) []Minimum {
 	var out []Minimum
 	for _, w := range m.Minimums {
-		known := slices.ContainsFunc(m.Model.Clients, func(k client.KnownClient) bool { return k.Name == w.Client })
+		known := slices.Contains(m.Model.Names(), w.Client)
 		there := slices.ContainsFunc(found, func(f ClientFacts) bool { return f.Client.Name == w.Client })
 		if !known && !there {
 			out = append(out, w)

@@ -63,7 +63,8 @@ type Reason struct {
 	Summary string `json:"summary"` // one clause, without a full stop
 	Remedy  string `json:"remedy"`
 
-	open bool // it is not known whether the rule is met
+	open     bool // it is not known whether the rule is met
+	advisory bool // it says nothing of reading
 }
 
 // Judgement is one client held against one repository.
@@ -152,7 +153,9 @@ func JudgeClient(m *client.Model, c client.Client, r Repository) Judgement {
 		j.Required = required(m, c, r, j)
 		if r.Preview {
 			j.Verdict, j.Fit = Endangered, Endangered
+			break
 		}
+		j.Reasons = append(j.Reasons, advisories(m, c)...)
 	case OK:
 		if r.Preview {
 			break // an advisory is no matter of what is coming
@@ -162,7 +165,9 @@ func JudgeClient(m *client.Model, c client.Client, r Repository) Judgement {
 		}
 	}
 	for i, reason := range j.Reasons {
-		j.Reasons[i].Remedy = remedy(c, reason, j.Required)
+		if !reason.advisory || j.Verdict == Vulnerable { // what it must be to read may have one, too
+			j.Reasons[i].Remedy = remedy(c, reason, j.Required)
+		}
 	}
 	return j
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/client"
 )
 
-// ruleProbe is the rule of a reason that nothing but a probe gives.
-const ruleProbe = "probe"
+// RuleProbe is the rule of a reason that nothing but a probe gives.
+const RuleProbe = "probe"
 
 // The outcomes of a probe.
 const (
@@ -77,7 +77,7 @@ func (j *Judgement) probed(m *client.Model, c client.Client, r Repository) {
 			j.Disagreement = fmt.Sprintf("the table says that it reads root %d, but run at %s it said: %s", p.Root, at, Line(p.Error))
 		}
 		// What was not known is known now.
-		j.Reasons, j.Verdict = []Reason{{Rule: ruleProbe, Summary: said, Remedy: remedy}}, Outdated
+		j.Reasons, j.Verdict = []Reason{{Rule: RuleProbe, Summary: said, Remedy: remedy}}, Outdated
 	case ProbeOK:
 		var overruled []string
 		j.Reasons = slices.DeleteFunc(slices.Clone(j.Reasons), func(r Reason) bool {

@@ -19,7 +19,7 @@ func required(m *client.Model, c client.Client, r Repository, j Judgement) strin
 	if !slices.ContainsFunc(j.Reasons, ofClient) {
 		return ""
 	}
-	if r.Refused != nil || slices.ContainsFunc(j.Reasons, func(reason Reason) bool { return reason.Rule == ruleProbe }) {
+	if r.Refused != nil || slices.ContainsFunc(j.Reasons, func(reason Reason) bool { return reason.Rule == RuleProbe }) {
 		return "" // no release is known to do better
 	}
 	if c.Name == cosignName {
@@ -94,6 +94,54 @@ func (r *releases) remembering(of string, good func(client.Client) bool) func(*c
 	}
 }
 
+// want says what is to be installed so that a client has what is required.
+func want(c client.Client, required string) string {
+	own, libraries := "", []string{}
+	for part := range strings.SplitSeq(required, " and ") {
+		if name, _, _ := strings.Cut(part, " "); name == c.Name {
+			own = part
+		} else {
+			libraries = append(libraries, part)
+		}
+	}
+	with := strings.Join(libraries, " and ")
+	switch {
+	case with == "":
+		return "install " + own + " or newer"
+	case own == "":
+		return fmt.Sprintf("install a release of %s that is built with %s or newer", Plain(c.Name), with)
+	}
+	return fmt.Sprintf("install %s or newer that is built with %s or newer", own, with)
+}
+
+// noneKnown says that no known release of a client other than cosign meets what is
+// required; "" where one does, or where none is known at all.
+func noneKnown(m *client.Model, c client.Client, required string) string {
+	newest := ""
+	for _, r := range m.OtherReleases {
+		if r.Of != c.Name {
+			continue
+		}
+		newest = r.Version
+		meets := true
+		for part := range strings.SplitSeq(required, " and ") {
+			name, version, _ := strings.Cut(part, " ")
+			have := r.Libraries[name] // what it does not have cannot be too old
+			if name == c.Name {
+				have = r.Version
+			}
+			meets = meets && (have == "" || !client.Older(have, version))
+		}
+		if meets {
+			return ""
+		}
+	}
+	if newest == "" {
+		return ""
+	}
+	return fmt.Sprintf("no release of %s up to %s, the newest known as of %s, is", Plain(c.Name), Plain(newest), m.KnownAsOf)
+}
+
 // join writes "go-tuf 0.6.0 and sigstore 1.7.2".
 func join(versions map[string]string) string {
 	var parts []string
@@ -117,7 +165,7 @@ func ofClient(reason Reason) bool {
 // replaceable says whether a newer client is the answer to a reason.
 func replaceable(reason Reason) bool {
 	switch reason.Rule {
-	case "R4", "R5", "R7", "R8", "R9", "R10", "key-type", "unknown", ruleProbe:
+	case "R4", "R5", "R7", "R8", "R9", "R10", "key-type", "unknown", RuleProbe:
 		return false
 	}
 	return true
@@ -127,10 +175,8 @@ func replaceable(reason Reason) bool {
 func remedy(c client.Client, reason Reason, required string) string {
 	switch {
 	case !replaceable(reason), required == "":
-	case c.Name == cosignName, strings.HasPrefix(required, c.Name+" ") && !strings.Contains(required, " and "):
-		return "install " + required + " or newer"
-	case strings.HasPrefix(reason.Rule, "R"):
-		return fmt.Sprintf("install a release of %s that is built with %s or newer", Plain(c.Name), required)
+	case c.Name == cosignName, strings.HasPrefix(required, c.Name+" ") && !strings.Contains(required, " and "), strings.HasPrefix(reason.Rule, "R"):
+		return want(c, required)
 	}
 	return reason.Remedy
 }
@@ -179,7 +225,7 @@ func advisories(m *client.Model, c client.Client) []Reason {
 			Rule: a.ID,
 			Summary: fmt.Sprintf("%s%s: %s %s: %s; fixed: %s; known as of %s",
 				id, severity, a.Of, Plain(version), a.Summary, fixed, cmp.Or(a.KnownAsOf, m.KnownAsOf)),
-			Remedy: remedy,
+			Remedy: remedy, advisory: true,
 		})
 	}
 	return out

@@ -25,10 +25,13 @@ func assume(t testing.TB, spec string) client.Client {
 	return c
 }
 
+// rules are the rules that a client does not meet; advisories say nothing of reading.
 func rules(j health.Judgement) string {
 	var ids []string
 	for _, r := range j.Reasons {
-		ids = append(ids, r.Rule)
+		if !strings.HasPrefix(r.Rule, "GHSA-") {
+			ids = append(ids, r.Rule)
+		}
 	}
 	return strings.Join(ids, " ")
 }
@@ -407,8 +410,15 @@ func TestAdvisoriesMakeVulnerable(t *testing.T) {
 	if j := health.JudgeClient(m, assume(t, "cosign@v3.1.3"), r); j.Verdict != health.OK || len(j.Reasons) != 0 {
 		t.Errorf("%s %v", j.Verdict, j.Reasons)
 	}
-	if j := health.JudgeClient(m, assume(t, "cosign@v2.0.1"), r); j.Verdict != health.Outdated || strings.Contains(rules(j), "GHSA") {
-		t.Errorf("what it cannot read comes first: %v", j.Reasons)
+	j = health.JudgeClient(m, assume(t, "cosign@v2.0.1"), r)
+	known := len(m.AdvisoriesOf(assume(t, "cosign@v2.0.1")))
+	if j.Verdict != health.Outdated || j.Fit != health.Outdated || j.Required != "cosign 2.2.0" || rules(j) != "R2 R6" ||
+		known == 0 || len(j.Reasons) != 2+known || strings.HasPrefix(j.Reasons[1].Rule, "GHSA-") || j.Reasons[2].Remedy != "install cosign 2.2.1 or newer" {
+		t.Errorf("what it cannot read comes first, and all reasons are listed: %q %v", j.Required, j.Reasons)
+	}
+	r.Preview = true
+	if j = health.JudgeClient(m, assume(t, "cosign@v2.0.1"), r); j.Verdict != health.Endangered || len(j.Reasons) != 2 {
+		t.Errorf("an advisory is no matter of what is coming: %v", j.Reasons)
 	}
 }
 

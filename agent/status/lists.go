@@ -200,11 +200,22 @@ func (p *page) judgement(j health.Judgement, whole bool) {
 	if len(last) > 0 {
 		p.para(note, "→ ", strings.Join(last, "; "))
 	}
+	if !whole || j.Required != "" {
+		return
+	}
+	var told []string
+	for _, reason := range j.Reasons { // no release is the answer to them
+		if remedy := health.Line(reason.Remedy); remedy != "" && !slices.Contains(told, remedy) {
+			told = append(told, remedy)
+			p.para(note, "→ ", remedy)
+		}
+	}
 }
 
 // probe tells what the client did when it was run.
 func (p *page) probe(j health.Judgement) {
-	if j.Probe == nil {
+	saysSo := func(r health.Reason) bool { return r.Rule == health.RuleProbe }
+	if j.Probe == nil || slices.ContainsFunc(j.Reasons, saysSo) {
 		return
 	}
 	text := map[string]string{
