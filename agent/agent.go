@@ -155,7 +155,7 @@ type prepared struct {
 
 // prepare builds what a config asks for, and touches nothing of what is running.
 func (a *Agent) prepare(cfg config.Config) (prepared, error) {
-	model, err := client.LoadModel(cfg.Clients.Model)
+	model, err := table(cfg)
 	if err != nil {
 		return prepared{}, err
 	}

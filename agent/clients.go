@@ -34,7 +34,7 @@ func (o ClientsOptions) assumed() bool { return o.AllReleases || len(o.Assume) >
 
 // ReleaseDates returns when each known release of cosign was made, by its version.
 func ReleaseDates(cfg config.Config) (map[string]string, error) {
-	model, err := client.LoadModel(cfg.Clients.Model)
+	model, err := table(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func unread(lines []string) error {
 // what could not be seen. It refreshes nothing and writes nothing. An *UnreadError
 // comes with a report.
 func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOptions) (status.Report, error) {
-	model, err := client.LoadModel(cfg.Clients.Model)
+	model, err := table(cfg)
 	if err != nil {
 		return status.Report{}, err
 	}
@@ -88,7 +88,8 @@ func Clients(ctx context.Context, cfg config.Config, env config.Env, o ClientsOp
 	if !o.assumed() {
 		f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
 	}
-	return status.Build(f, measure.Clients(f.Clients, repos, f.At), nil, status.About{}), unread(notRead)
+	in := tableOf(cfg, model)
+	return status.Build(f, measure.Clients(f.Clients, repos, f.At), nil, status.About{Table: &in}), unread(notRead)
 }
 
 // clientsSeen are the clients asked for: assumed, named, or found. The second

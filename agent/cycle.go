@@ -133,7 +133,8 @@ func (a *Agent) wantBy(t time.Time) {
 
 // about says who reports. One cycle alone is no agent that somebody could wake.
 func (a *Agent) about() status.About {
-	about := status.About{Version: a.o.Version, Host: a.o.Host}
+	in := tableOf(a.cfg, a.model)
+	about := status.About{Version: a.o.Version, Host: a.o.Host, Table: &in}
 	if a.running {
 		about.Started, about.PID = a.started, a.lock.PID()
 	}

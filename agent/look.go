@@ -9,7 +9,6 @@ import (
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/checkup"
-	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/config"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/status"
@@ -22,7 +21,7 @@ import (
 // nothing and takes no lock. Problems that must hold for a while before an
 // agent raises them are told at once.
 func Look(ctx context.Context, cfg config.Config, env config.Env, about status.About) (status.Report, error) {
-	model, err := client.LoadModel(cfg.Clients.Model)
+	model, err := table(cfg)
 	if err != nil {
 		return status.Report{}, err
 	}
@@ -71,6 +70,8 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 	f.Unseen = append(f.Unseen, unmatched(measure, f.Clients)...)
 	judged := judgeClients(measure, f)
 	problems := health.Problems(now, health.Judge(f, limits(cfg), judged))
+	in := tableOf(cfg, model)
+	about.Table = &in
 	return status.Build(f, judged, problems, about), nil
 }
 

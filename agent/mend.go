@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
-	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/config"
 	"github.com/tufkeeper/tufkeeper/agent/publish"
 )
@@ -53,7 +54,7 @@ func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) error {
 // the compatibility table, initial roots and their pins, certificates, schedules.
 func CheckConfig(cfg config.Config) error {
 	var errs []error
-	if _, err := client.LoadModel(cfg.Clients.Model); err != nil {
+	if _, err := table(cfg); err != nil {
 		errs = append(errs, err)
 	}
 	for _, m := range cfg.Mirrors {
@@ -62,4 +63,24 @@ func CheckConfig(cfg config.Config) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// DoubtConfig says what of a config may be right, and is more likely a mistake.
+func DoubtConfig(cfg config.Config) []string {
+	model, err := table(cfg)
+	if err != nil {
+		return nil // CheckConfig says it
+	}
+	var doubts []string
+	for _, w := range cfg.Clients.Minimums {
+		if slices.Contains(model.Names(), w.Client) || strings.Contains(w.Client, "/") { // a module is the name of a client that has no other
+			continue
+		}
+		doubt := fmt.Sprintf("minimum %q: no client of that name is known", w.Client)
+		if near := config.DidYouMean(w.Client, model.Names()); near != "" {
+			doubt += " (" + near + ")"
+		}
+		doubts = append(doubts, doubt)
+	}
+	return doubts
 }

@@ -66,7 +66,7 @@ type SkippedProbe struct {
 // report, when a path that was named is no client.
 func Probe(ctx context.Context, cfg config.Config, env config.Env, o ProbeOptions) (ProbeReport, error) {
 	r := ProbeReport{Probes: []Probed{}, Skipped: []SkippedProbe{}, Notes: []string{}, Unseen: []string{}}
-	model, err := client.LoadModel(cfg.Clients.Model)
+	model, err := table(cfg)
 	if err != nil {
 		return r, err
 	}

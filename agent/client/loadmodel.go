@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // OlderModelError says that a compatibility table from a file was refused: the
@@ -30,7 +31,8 @@ func (e *OlderModelError) Error() string {
 //
 // Only a regular file of at most 4 MiB is read, and for root only one that
 // nobody else can write. A table that is older than the one in this build is
-// refused with an *OlderModelError; for the others see ParseModel.
+// refused with an *OlderModelError. One that is more than a day ahead of
+// the clock is refused, too. For the others see ParseModel.
 func LoadModel(path string) (*Model, error) {
 	if path == "" {
 		return ParseModel(embeddedModel)
@@ -50,7 +52,22 @@ func LoadModel(path string) (*Model, error) {
 	if m.asOf.Before(ours.asOf) {
 		return nil, &OlderModelError{Path: path, KnownAsOf: m.KnownAsOf, Embedded: ours.KnownAsOf}
 	}
+	if now := time.Now(); now.After(ours.asOf) && m.asOf.After(now.Add(24*time.Hour)) { // else the clock is wrong, and no judge
+		return nil, fmt.Errorf("reading compatibility table %q: known as of %s, which is still to come: it is %s", path, m.KnownAsOf, now.UTC().Format(time.DateOnly))
+	}
 	return m, nil
+}
+
+// plainly says in words what encoding/json says in types of Go.
+func plainly(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return err
+	case wrong.Field == "":
+		return fmt.Errorf("it is a JSON %s, and no compatibility table", wrong.Value)
+	}
+	return fmt.Errorf("%q cannot be a JSON %s (near byte %d)", wrong.Field, wrong.Value, wrong.Offset)
 }
 
 // readModel does not block on a pipe, and looks at what it opened, not at what

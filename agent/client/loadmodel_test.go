@@ -28,9 +28,20 @@ func dated(t *testing.T, day string) []byte {
 	return bytes.ReplaceAll(data, []byte(old), []byte(`"known_as_of": "`+day+`"`)) // its entries are no younger
 }
 
+// newer is the newest day that a table may be known as of: later than ours, and a
+// day ahead of the clock.
+func newer(t *testing.T) string {
+	t.Helper()
+	day := time.Now().UTC().AddDate(0, 0, 1).Format(time.DateOnly)
+	if ours := loadModel(t).KnownAsOf; day <= ours {
+		t.Skipf("the clock is behind the table of this build (%s)", ours)
+	}
+	return day
+}
+
 func TestATableCanBeDroppedIn(t *testing.T) {
 	ours := loadModel(t)
-	for name, day := range map[string]string{"newer": "2031-01-31", "of the same day": ours.KnownAsOf} {
+	for name, day := range map[string]string{"newer": newer(t), "of the same day": ours.KnownAsOf} {
 		path := filepath.Join(t.TempDir(), "compat.json")
 		if err := os.WriteFile(path, dated(t, day), 0o644); err != nil {
 			t.Fatal(err)
@@ -89,7 +100,7 @@ func TestWhatIsNoTableIsNotRead(t *testing.T) {
 	if err := os.Symlink("link", link); err != nil {
 		t.Fatal(err)
 	}
-	later := dated(t, "2031-01-31")
+	later := dated(t, newer(t))
 	tests := []struct{ name, path, want string }{
 		{"nothing there", filepath.Join(dir, "absent"), "no such file"},
 		{"a directory", dir, "not a regular file"},
@@ -97,6 +108,9 @@ func TestWhatIsNoTableIsNotRead(t *testing.T) {
 		{"a device", "/dev/zero", "not a regular file"},
 		{"a terabyte", huge, "larger than"},
 		{"a link to itself", link, "too many levels"},
+		{"one from the future", write("future", dated(t, "2999-01-01"), 0o600), "known as of 2999-01-01, which is still to come"},
+		{"a list", write("list", []byte("[1]"), 0o600), "it is a JSON array, and no compatibility table"},
+		{"a text in the place of a list", write("kind", []byte(`{"schema": 1, "rules": "none"}`), 0o600), `"rules" cannot be a JSON string`},
 		{"HTML", write("html", []byte("<html>"), 0o600), "invalid character"},
 		{"half a table", write("half", later[:len(later)/2], 0o600), "unexpected end"},
 		{"one of another schema", write("schema", bytes.Replace(later, []byte(`"schema": 1`), []byte(`"schema": 2`), 1), 0o600), "schema 2"},

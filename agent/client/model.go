@@ -233,7 +233,7 @@ func parseModel(data []byte) (*Model, error) {
 		Schema int `json:"schema"`
 	}
 	if err := json.Unmarshal(data, &schema); err != nil {
-		return nil, err
+		return nil, plainly(err)
 	}
 	if schema.Schema != ModelSchema {
 		return nil, fmt.Errorf("schema %d, this build reads schema %d", schema.Schema, ModelSchema)
@@ -245,7 +245,7 @@ func parseModel(data []byte) (*Model, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(m); err != nil {
-		return nil, err
+		return nil, plainly(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows it")

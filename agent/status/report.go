@@ -33,6 +33,7 @@ type Report struct {
 	IntervalSeconds int64 `json:"interval_seconds"`
 	// Agent is nil when no agent made this report: somebody looked.
 	Agent    *Agent           `json:"agent"`
+	Table    *Table           `json:"table,omitempty"` // by which clients were judged
 	Mirrors  []Mirror         `json:"mirrors"`
 	Caches   []Cache          `json:"caches"`
 	Clients  []Client         `json:"clients"`
@@ -103,19 +104,26 @@ type Agent struct {
 	Started time.Time `json:"started"`
 }
 
+// Table is the compatibility table that clients are judged by.
+type Table struct {
+	KnownAsOf string `json:"known_as_of"` // a day, 2006-01-02
+	Path      string `json:"path"`        // "" for the one built in
+}
+
 // About is what a report says beside the facts.
 type About struct {
 	Version string // of tufkeeper
 	Host    string // "" is left out
 	Started time.Time
 	PID     int // 0: no agent, somebody looked
+	Table   *Table
 }
 
 // Build makes the report of one look, generated at f.At.
 func Build(f health.Facts, judged []health.ClientJudgement, problems []health.Problem, about About) Report {
 	r := Report{
 		Schema: Schema, Generated: f.At.UTC().Truncate(time.Millisecond), Host: about.Host, Version: about.Version,
-		Problems: problems, Unseen: f.Unseen,
+		Table: about.Table, Problems: problems, Unseen: f.Unseen,
 	}
 	if about.PID != 0 {
 		r.Agent = &Agent{PID: about.PID, Started: about.Started.UTC().Truncate(time.Second)}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tufkeeper/tufkeeper/agent"
 	"github.com/tufkeeper/tufkeeper/agent/status"
 )
 
@@ -27,6 +28,9 @@ lists what it could not see.`,
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := p.config()
+			if err == nil { // what the agent refuses, the agent's last report does not excuse
+				err = agent.CheckTable(cfg)
+			}
 			if err != nil {
 				return err
 			}

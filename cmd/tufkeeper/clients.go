@@ -129,9 +129,10 @@ func (p *program) tellClients(r status.Report, asJSON bool) error {
 	if asJSON {
 		return p.writeJSON(struct {
 			Schema  int             `json:"schema"`
+			Table   *status.Table   `json:"table"`
 			Clients []status.Client `json:"clients"`
 			Unseen  []string        `json:"unseen"`
-		}{1, r.Clients, r.Unseen})
+		}{1, r.Table, r.Clients, r.Unseen})
 	}
 	s := p.style(p.stdout)
 	s.Now = time.Now()

@@ -23,7 +23,8 @@ func (p *program) configCommand() *cobra.Command {
 		Short: "Says whether a config file is right, and where it is not",
 		Long: `check reads the config as the agent would, with everything it names: initial roots
 and their pins, certificates, schedules. It starts nothing. Exit 2 when something
-is wrong, with file, line and column.`,
+is wrong, with file, line and column. What is only likely to be a mistake is a
+warning, and no failure.`,
 		Example: "  tufkeeper config check\n  tufkeeper config check /etc/tufkeeper/config.hcl",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -40,6 +41,9 @@ is wrong, with file, line and column.`,
 			from := cfg.Path
 			if from == "" {
 				from = "no file: the defaults"
+			}
+			for _, doubt := range agent.DoubtConfig(cfg) {
+				fmt.Fprintf(p.stderr, "tufkeeper: warning: %s\n", doubt)
 			}
 			_, err = fmt.Fprintf(p.stdout, "config is right (%s)\n", from)
 			return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tufkeeper/tufkeeper/agent"
 	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/status"
 	"github.com/tufkeeper/tufkeeper/agent/store"
 )
@@ -92,10 +93,14 @@ func (p *program) once(ctx context.Context, cfg config.Config, log hclog.Logger)
 	if err != nil {
 		return err
 	}
+	var failed []string
 	for _, m := range r.Mirrors {
 		if m.LastError != nil {
-			return &exitError{code: exitFailed} // the log has said it
+			failed = append(failed, fmt.Sprintf("mirror %q was not refreshed: %s", m.Name, health.Line(*m.LastError)))
 		}
+	}
+	if len(failed) > 0 { // the log has said it, and much after it
+		return errors.New(strings.Join(failed, "\n"))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tufkeeper/tufkeeper/agent"
 	"github.com/tufkeeper/tufkeeper/agent/config"
 	"github.com/tufkeeper/tufkeeper/agent/schedule"
 	"github.com/tufkeeper/tufkeeper/agent/status"
@@ -147,10 +148,11 @@ func codeOf(err error) int {
 	var exit *exitError
 	var usage *usageError
 	var cfg *config.Error
+	var table *agent.TableError
 	switch {
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &usage), errors.As(err, &cfg):
+	case errors.As(err, &usage), errors.As(err, &cfg), errors.As(err, &table):
 		return exitUsage
 	default:
 		return exitFailed
