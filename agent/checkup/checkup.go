@@ -55,6 +55,7 @@ func Clients(ctx context.Context, o client.FindOptions, homes []string) ([]healt
 	found, errs := client.Find(ctx, o)
 	facts := make([]health.ClientFacts, 0, len(found))
 	for _, c := range found {
+		own(&c)
 		facts = append(facts, health.ClientFacts{Client: c, System: !below(c.Path, homes)})
 	}
 	return facts, lines(errs)

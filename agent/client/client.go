@@ -71,6 +71,11 @@ type Client struct {
 	Notes  []string `json:"notes"`
 	// Package is the distribution's package that owns the file; nil when none is known to.
 	Package *Package `json:"package,omitempty"`
+	// Owner is the one user beside root who can change it, or "root": by name, and
+	// by number where it has none; "" where that is not known, or there are several.
+	Owner string `json:"owner,omitempty"`
+	// Shared says that Owner is not all who can change it.
+	Shared bool `json:"-"`
 	// File tells this state of the file from every other.
 	File FileID `json:"-"`
 }

@@ -61,12 +61,15 @@ func (a *advisor) advise() {
 	switch {
 	case a.c.Path == "":
 		a.fresh()
+	case a.others() && a.c.Package == nil && a.language():
+	case a.others() && !a.rootsPackage():
+		a.ownersRelease()
 	case a.store():
 	case a.c.Package == nil && a.language():
 	case a.c.Package != nil:
 		a.owned()
 	case a.goInstall():
-	case a.good() && !a.private && local(a.c.Path) && path.Base(a.c.Path) == a.dist.Package:
+	case a.good() && !a.homely() && local(a.c.Path) && path.Base(a.c.Path) == a.dist.Package:
 		a.instead()
 	default:
 		a.release(a.c.Path)

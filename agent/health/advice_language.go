@@ -27,7 +27,11 @@ func (a *advisor) language() bool {
 	default:
 		return false
 	}
-	if a.private {
+	if a.others() {
+		a.asOwner(command)
+		return true
+	}
+	if a.homely() {
 		a.comment("as the owner of %s: root is not needed", Plain(a.c.Path))
 	}
 	a.step(command)
@@ -77,6 +81,9 @@ func (a *advisor) javascript() string {
 	}
 	if path.Base(prefix) == "lib" {
 		return "npm install -g " + operand(top+"@latest")
+	}
+	if a.others() { // one command, which somebody else can be given to run
+		return "npm --prefix " + Typed(prefix) + " install " + operand(top+"@latest")
 	}
 	return "cd " + Typed(prefix) + " && npm install " + operand(top+"@latest")
 }

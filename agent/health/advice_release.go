@@ -32,18 +32,23 @@ func (a *advisor) release(to string) {
 	}
 	a.whose(to)
 	a.major(newest)
+	a.step(`cd "$(mktemp -d)"`)
+	a.fetch(newest, func(file string) string { return "install -m 0755 " + file + " " + Typed(to) })
+}
+
+// fetch adds the steps that get a release of cosign, check it and install it.
+func (a *advisor) fetch(newest string, install func(file string) string) {
 	file := "cosign-linux-" + a.host.Arch
 	from := cosignReleases + "/download/" + newest
-	a.step(`cd "$(mktemp -d)"`)
 	a.step(fmt.Sprintf("curl -fsSL -O %s/%s -O %s/cosign_checksums.txt", from, file, from))
 	// One step: what was not checked is not installed. The line is picked out for
 	// the sake of a sha256sum that knows no --ignore-missing (BusyBox).
-	a.step(fmt.Sprintf("grep ' %s$' cosign_checksums.txt | sha256sum -c - && install -m 0755 %s %s", file, file, Typed(to)))
+	a.step(fmt.Sprintf("grep ' %s$' cosign_checksums.txt | sha256sum -c - && %s", file, install(file)))
 }
 
 // whose says who takes the steps that write this file.
 func (a *advisor) whose(to string) {
-	if a.private && path.Dir(to) == path.Dir(a.c.Path) {
+	if a.homely() && path.Dir(to) == path.Dir(a.c.Path) {
 		a.comment("as the owner of %s: root is not needed", Plain(a.c.Path))
 	} else {
 		a.asRoot()

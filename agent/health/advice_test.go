@@ -48,6 +48,19 @@ func of(path, name, module string, e client.Ecosystem) client.Client {
 	return client.Client{Path: path, Name: name, MainModule: module, Ecosystem: e}
 }
 
+// hostileUser is a user's name that a shell must not read as anything else.
+const hostileUser = "--command=$(reboot);'\n\x1b[2J"
+
+func owned(c client.Client, owner string) client.Client {
+	c.Owner = owner
+	return c
+}
+
+func shared(c client.Client) client.Client {
+	c.Shared = true
+	return c
+}
+
 // hostile is a name that a shell must not read as anything but a name.
 const hostile = "/home/eve/$(reboot);`id` 'x\" \n--force\x1b[2J"
 
@@ -87,6 +100,19 @@ var situations = []situation{
 	{"a client of which no known release helps", trixie, of("/usr/local/bin/source-controller", "source-controller", "github.com/fluxcd/source-controller", client.Go), "go-tuf/v2 2.99.0", "no release of source-controller up to v", ""},
 	{"a major version that has a release without advisories", bookworm, cosignAt("/usr/local/bin/cosign", "", "v3.0.2"), "cosign 3.0.6", "download/v3.", "new major version"},
 	{"a later major version", bookworm, cosignAt("/usr/local/bin/cosign", "", "v2.0.1"), "cosign 2.2.0", "# v3.1.4 is a new major version: read its notes", "download/v2."},
+	{"a virtual environment of a user's", bookworm, owned(of("/srv/venv/lib/python3.11/site-packages/sigstore", "sigstore-python", "", client.Python), "ada"), "sigstore-python 3.6.0", "HOME=~ada runuser -u ada -- /srv/venv/bin/python3 -m pip", "\n/srv/venv"},
+	{"a virtual environment of root's in root's home", bookworm, owned(of("/root/x/venv/lib/python3.11/site-packages/sigstore", "sigstore-python", "", client.Python), "root"), "sigstore-python 3.6.0", "\n/root/x/venv/bin/python3 -m pip", "runuser"},
+	{"a virtual environment of a user's in root's home", bookworm, owned(of("/root/x/venv/lib/python3.11/site-packages/sigstore", "sigstore-python", "", client.Python), "ada"), "sigstore-python 3.6.0", "runuser -u ada -- /root/x/venv/bin/python3 -m pip", "\n/root"},
+	{"a virtual environment that several can change", bookworm, shared(of("/srv/venv/lib/python3.11/site-packages/sigstore", "sigstore-python", "", client.Python)), "sigstore-python 3.6.0", "# /srv/venv/bin/python3 -m pip", "\n/srv/venv"},
+	{"a project of a user's", bookworm, owned(of("/srv/shop/node_modules/@sigstore/tuf", "sigstore-js", "", client.JavaScript), "ada"), "sigstore-js 3.1.0", "HOME=~ada runuser -u ada -- npm --prefix /srv/shop install @sigstore/tuf@latest", "cd "},
+	{"a program in a directory of a user's", trixie, owned(cosignAt("/srv/ci/bin/cosign", "", "v2.0.1"), "ci"), "cosign 2.2.0", "&& runuser -u ci -- install -m 0755 cosign-linux-amd64 /srv/ci/bin/cosign", "&& install"},
+	{"a program of a user's in front of the package's", trixie, owned(cosignAt("/usr/local/bin/cosign", "", "v2.0.1"), "ci"), "cosign 2.2.0", "runuser -u ci -- install", "rm --"},
+	{"a program that several can change", trixie, shared(cosignAt("/srv/ci/bin/cosign", "", "v2.0.1")), "cosign 2.2.0", "never as root", "install -m"},
+	{"built by go install, by a user", bookworm, owned(cosignAt("/home/ada/go/bin/cosign", "", "v2.0.1"), "ada"), "cosign 2.2.0", "runuser -u ada -- install -m 0755 cosign-linux-amd64 /home/ada/go/bin/cosign", "go install"},
+	{"a user's, on an architecture without a release", scratch, owned(cosignAt("/srv/ci/bin/cosign", "", "v2.0.1"), "ci"), "cosign 2.2.0", "# as ci, never as root", "GOBIN"},
+	{"Homebrew of a user's", bookworm, owned(cosignAt("/home/linuxbrew/.linuxbrew/Cellar/cosign/2.2.0_1/bin/cosign", "homebrew", "2.2.0_1"), "linuxbrew"), "cosign 2.6.3", "runuser -u linuxbrew -- brew upgrade cosign", "\nbrew"},
+	{"a user of a hostile name", bookworm, owned(of("/srv/venv/lib/python3.11/site-packages/sigstore", "sigstore-python", "", client.Python), hostileUser), "sigstore-python 3.6.0", `runuser -u $'--command=\x24\x28reboot\x29\x3b`, "HOME=~"},
+	{"a package in a directory that others can change is still root's", trixie, shared(cosignAt("/usr/bin/cosign", "dpkg", "2.5.0-1")), "cosign 2.2.0", "apt-get update && apt-get install --only-upgrade cosign", "never"},
 	{"a hostile package", fedora, client.Client{Path: "/usr/bin/x", Name: "x", Ecosystem: client.Go, Package: &client.Package{Manager: "rpm", Name: "--nogpgcheck;reboot", Version: "1"}}, "go-tuf 0.6.0", "dnf --refresh upgrade -- '--nogpgcheck;reboot'", ""},
 }
 
