@@ -155,6 +155,9 @@ func TestProbes(t *testing.T) {
 			if (j.Disagreement == "") != (tt.says == "") || !strings.Contains(j.Disagreement, tt.says) {
 				t.Errorf("disagreement %q, want %q", j.Disagreement, tt.says)
 			}
+			if tt.rules == "probe" && j.Required != "" {
+				t.Errorf("%s is required, which nothing supports", j.Required)
+			}
 			if tt.reason != "" && (!strings.Contains(j.Reasons[0].Summary, tt.reason) || j.Reasons[0].Remedy == "") {
 				t.Errorf("%+v, want %q", j.Reasons[0], tt.reason)
 			}

@@ -231,9 +231,30 @@ func (t *trial) need(capability, rule, summary string) (lacks bool) {
 	case client.No:
 		t.fails(rule, summary)
 	default:
-		t.unclear(rule, strings.TrimSuffix(summary, " cannot read")+": whether it can is not known")
+		t.unclear(rule, doubt(summary))
 	}
 	return true
+}
+
+// doubt turns what a client lacks into a question: "root 9 has its keys as hex,
+// which go-tuf cannot read" into "root 9 has its keys as hex: whether go-tuf can
+// read that is not known".
+func doubt(summary string) string {
+	i := strings.LastIndex(summary, ", which ")
+	if i < 0 {
+		return summary + ": whether that is so is not known"
+	}
+	what, who := summary[:i], strings.TrimPrefix(summary[i:], ", which ")
+	for _, lack := range []struct{ says, asks string }{
+		{" is not known to read", " can read that"}, {" cannot read", " can read that"}, {" cannot verify", " can verify that"},
+		{" cannot parse", " can parse that"}, {" does not know", " knows that"}, {" rejects", " accepts that"},
+		{" does not know, and drops them", " keeps that"}, {" takes for an error", " takes that for the end of the chain"},
+	} {
+		if subject, ok := strings.CutSuffix(who, lack.says); ok {
+			return what + ": whether " + subject + lack.asks + " is not known"
+		}
+	}
+	return summary + ": whether that is so is not known"
 }
 
 // parsedLogKeys are the key types of logs that sigstore-go has parsed in every

@@ -51,7 +51,7 @@ func starts(m *client.Model, c client.Client, impl client.Implementation, r Repo
 	var all []start
 	embedded, ok := embeddedStart(m, c, impl, r)
 	if r.Start != "embedded" && (impl == client.Legacy || !ok) {
-		all = append(all, cachedStarts(m, impl, r)...)
+		all = append(all, cachedStarts(m, c, impl, r)...)
 	}
 	if ok {
 		all = append(all, embedded)
@@ -139,28 +139,45 @@ func publicRoot(m *client.Model, e client.EmbeddedRoot) (client.KnownRoot, bool)
 	return client.KnownRoot{}, false
 }
 
+// sharesCaches says whether that TUF client in c keeps its cache where Sigstore's
+// libraries do by themselves, which is where caches are looked for. The client of
+// go-tuf alone is told its directory, gh has its own, and so have other languages.
+func sharesCaches(c client.Client, impl client.Implementation) bool {
+	switch {
+	case c.Name == cosignName:
+		return impl == client.Legacy || impl == client.V2
+	case c.Name == "gh":
+		return false
+	case impl == client.Legacy:
+		return c.Linked.SigstoreTUF || c.Linked.CosignTUF
+	case impl == client.V2:
+		return c.Linked.SigstoreGo
+	}
+	return false
+}
+
 // cachedStarts returns the roots in caches from which clients of that kind start.
-func cachedStarts(m *client.Model, impl client.Implementation, r Repository) []start {
-	if impl != client.Legacy && impl != client.V2 {
-		return nil // caches of clients in other languages are not looked at
+func cachedStarts(m *client.Model, c client.Client, impl client.Implementation, r Repository) []start {
+	if !sharesCaches(c, impl) {
+		return nil
 	}
 	layout := cache.LayoutSigstoreGo
 	if impl == client.Legacy {
 		layout = cache.LayoutLegacy
 	}
 	var all []start
-	for _, c := range r.Caches {
-		if c.Cache.Layout != layout || impl == client.V2 && c.Cache.Default || len(c.Inspection.Root) == 0 {
+	for _, in := range r.Caches {
+		if in.Cache.Layout != layout || impl == client.V2 && in.Cache.Default || len(in.Inspection.Root) == 0 {
 			continue
 		}
-		form, err := trust.FormOf(c.Inspection.Root)
+		form, err := trust.FormOf(in.Inspection.Root)
 		if err != nil {
 			continue // damaged: that is a matter of the cache, and reported as one
 		}
 		s := startFrom(m, "cached root", form)
-		s.words += " in " + Plain(c.Cache.Path)
+		s.words += " in " + Plain(in.Cache.Path)
 		if impl == client.Legacy { // the v2 client asks its mirror every time
-			s.expires = c.Inspection.TimestampExpires
+			s.expires = in.Inspection.TimestampExpires
 		}
 		all = append(all, s)
 	}

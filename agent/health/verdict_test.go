@@ -188,6 +188,10 @@ func TestWhereAClientStarts(t *testing.T) {
 		{"initial, with no embedded root", assume(t, "go-tuf=v0.5.2"), health.Repository{Requirements: trust.Requirements{Roots: mine}}, "initial root 1"},
 		{"cached, on a private mirror", assume(t, "cosign@v3.1.3"), health.Repository{Requirements: trust.Requirements{Roots: mine}, Caches: docs(cache.LayoutSigstoreGo, false, publicRoot(t, 5))}, "cached root 5 in /c"},
 		{"a cached root that does not read", assume(t, "cosign@v3.1.3"), health.Repository{Requirements: trust.Requirements{Roots: mine}, Caches: docs(cache.LayoutSigstoreGo, false, []byte("{"))}, "initial root 1"},
+		{"go-tuf's own client has a cache of its own", assume(t, "go-tuf=v0.7.0"), health.Repository{Requirements: trust.Requirements{Roots: mine}, Caches: docs(cache.LayoutLegacy, false, publicRoot(t, 5))}, "initial root 1"},
+		{"Sigstore's legacy client in another program shares its cache", assume(t, "go-tuf=v0.7.0,sigstore=v1.8.15"), health.Repository{Requirements: trust.Requirements{Roots: mine}, Caches: docs(cache.LayoutLegacy, false, publicRoot(t, 5))}, "cached root 5 in /c"},
+		{"go-tuf/v2's own client has a cache of its own", assume(t, "go-tuf/v2=v2.4.2"), health.Repository{Requirements: trust.Requirements{Roots: mine}, Caches: docs(cache.LayoutSigstoreGo, false, publicRoot(t, 5))}, "initial root 1"},
+		{"so has gh", func() client.Client { c := assume(t, "go-tuf/v2=v2.4.2,sigstore-go=v1.2.1"); c.Name = "gh"; return c }(), health.Repository{Requirements: trust.Requirements{Roots: mine}, Caches: docs(cache.LayoutSigstoreGo, false, publicRoot(t, 5))}, "initial root 1"},
 		{"the cache of the default mirror is never a start", assume(t, "cosign@v3.1.3"), health.Repository{Requirements: trust.Requirements{Roots: public}, Caches: docs(cache.LayoutSigstoreGo, true, publicRoot(t, 5))}, "embedded root 14"},
 		{"newest, when asked", assume(t, "cosign@v3.1.3"), health.Repository{Start: "newest", Requirements: trust.Requirements{Roots: public}}, "newest root 15"},
 		{"one root by itself", assume(t, "cosign@v3.1.3"), health.Repository{Alone: true, Requirements: trust.Requirements{Roots: public[14:]}}, "root 15 by itself"},
@@ -330,6 +334,17 @@ func TestWhatIsNotKnownIsNotFine(t *testing.T) {
 		if j.Verdict != tt.want || !strings.HasPrefix(rules(j), tt.rule) {
 			t.Errorf("%s: %s %v", tt.name, j.Verdict, j.Reasons)
 		}
+		for _, reason := range j.Reasons {
+			if tt.want == health.Unknown && (strings.Contains(reason.Summary, ", which ") || !strings.Contains(reason.Summary, "known")) {
+				t.Errorf("%s: no sentence: %s", tt.name, reason.Summary)
+			}
+		}
+	}
+	r.Requirements.Targets = &trust.TargetsForm{SHA256Only: []string{"a"}}
+	c := client.Client{Name: "x", Linked: client.Linked{LegacyTUF: true, SigstoreTUF: true}}
+	want := `target files ("a") carry a sha256 hash only: whether go-tuf accepts that is not known`
+	if j := health.JudgeClient(m, c, r); rules(j) != "R1 R6" || j.Reasons[0].Summary != "root 1, from which the client starts, has its keys as PEM: whether go-tuf can read that is not known" || j.Reasons[1].Summary != want {
+		t.Errorf("%v", j.Reasons)
 	}
 	if j := health.JudgeClient(m, assume(t, "cosign@v3.1.3"), health.Repository{}); j.Verdict != health.Unknown {
 		t.Errorf("against nothing: %+v", j)
