@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,6 +45,7 @@ type run struct {
 	// commands are run one after the other, until one fails.
 	commands func(url, home string) [][]string
 	timeout  time.Duration
+	space    uint64 // bytes of address space; 0 means maxSpace
 }
 
 // outcome is what came of a run.
@@ -280,7 +282,7 @@ func (b *box) work(ctx context.Context, c run) (outcome, error) {
 	for _, args := range c.commands("http://"+address.String(), b.setup.Home) {
 		w.Steps = append(w.Steps, step{
 			Args: args, Env: []string{"HOME=" + b.setup.Home}, Home: b.setup.Home, Port: address.Port, Libraries: b.setup.Libraries,
-			Seconds: uint64(c.timeout/time.Second) + 1, Tasks: tasks + moreTasks,
+			Seconds: uint64(c.timeout/time.Second) + 1, Tasks: tasks + moreTasks, Space: cmp.Or(c.space, maxSpace),
 		})
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)

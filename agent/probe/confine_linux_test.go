@@ -54,7 +54,7 @@ func (l *lab) run(timeout time.Duration, command func(url, home string) []string
 	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
 	defer cancel()
 	o, err := l.r.confined(ctx, run{
-		program: program, timeout: timeout, files: map[string][]byte{"root.json": []byte("{}")},
+		program: program, timeout: timeout, space: testSpace, files: map[string][]byte{"root.json": []byte("{}")},
 		handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "from the replica") }),
 		commands: func(url, home string) [][]string {
 			return [][]string{append([]string{"hostile"}, command(url, home)...)}
@@ -244,7 +244,7 @@ func TestACancelledProbeLeavesNothing(t *testing.T) {
 	time.AfterFunc(time.Second, cancel)
 	begin := time.Now()
 	_, err = l.r.confined(ctx, run{
-		program: program, timeout: time.Minute, handler: http.NotFoundHandler(),
+		program: program, timeout: time.Minute, space: testSpace, handler: http.NotFoundHandler(),
 		commands: func(string, string) [][]string { return [][]string{{"hostile", "hang"}} },
 	})
 	if err != nil || time.Since(begin) > 10*time.Second {

@@ -25,8 +25,9 @@ var libraryDirs = []string{"/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/l
 
 const libraryCache = "/etc/ld.so.cache"
 
-// devices are those that programs take for granted.
-var devices = []string{"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
+// devices are those that programs take for granted, but for /dev/zero: it is memory
+// that no limit counts.
+var devices = []string{"/dev/null", "/dev/random", "/dev/urandom"}
 
 // loopback brings up the one interface of a new network namespace.
 func loopback() error {

@@ -23,15 +23,10 @@ func oldClient(t *testing.T) client.Client {
 		t.Skip("NOT TESTED:", err)
 	}
 	built := filepath.Join(base, "tufkeeper", "bin", "tuf-client-v0.5.2", "tuf-client")
-	program, err := os.ReadFile(built)
-	if err != nil {
+	if _, err := os.Stat(built); err != nil {
 		t.Skip("NOT TESTED: make demo builds the client that this needs:", err)
 	}
-	path := filepath.Join(t.TempDir(), "tuf-client")
-	if err := os.WriteFile(path, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return read(t, path)
+	return read(t, copied(t, built))
 }
 
 func read(t *testing.T, path string) client.Client {
@@ -81,6 +76,64 @@ func TestARealClientIsProbed(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", keyType, f, want)
 		}
 	}
+}
+
+// TestRealClientsAreNotHinderedByWhatIsAroundThem runs every client that has been
+// built for the tests: whatever it is told, it is not unclear what it did.
+func TestRealClientsAreNotHinderedByWhatIsAroundThem(t *testing.T) {
+	l := newLab(t)
+	base, err := os.UserCacheDir()
+	if err != nil {
+		t.Skip("NOT TESTED:", err)
+	}
+	if dir := os.Getenv(builtClients); dir != "" {
+		base = dir
+	}
+	ok, from := serve(t, "ecdsa-sha2-nistp256")
+	other, otherFrom := serve(t, "ecdsa")
+	n := 0
+	for _, name := range []string{"cosign", "tuf-client"} {
+		paths, err := filepath.Glob(filepath.Join(base, "tufkeeper", "bin", name+"-v*", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			c := read(t, path)
+			if os.Geteuid() == 0 { // who runs it as somebody who may not get there
+				c = read(t, copied(t, path))
+			}
+			n++
+			f, err := l.r.Run(t.Context(), c, ok, from)
+			// Those before 1.13 read keys of an older form only.
+			if err != nil || f.Outcome != OK && !strings.HasSuffix(f.Error, "tuf: invalid key") {
+				t.Errorf("%s: %s, %s, %v, want ok", path, f.Outcome, f.Error, err)
+			}
+			f, err = l.r.Run(t.Context(), c, other, otherFrom)
+			if err != nil || f.Outcome == Unclear {
+				t.Errorf("%s: %s, %s, %v, want it ok or failed", path, f.Outcome, f.Error, err)
+			}
+		}
+	}
+	if n == 0 {
+		t.Skip("NOT TESTED: make e2e builds the clients that this needs")
+	}
+	t.Logf("%d clients, %s", n, l.r.Isolation())
+}
+
+// builtClients is the variable that says where clients were built, when not here.
+const builtClients = "PROBE_TEST_CLIENTS"
+
+func copied(t *testing.T, path string) string {
+	t.Helper()
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), filepath.Base(path))
+	if err := os.WriteFile(path, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestAClientThatHasChangedIsNotRun(t *testing.T) {

@@ -23,11 +23,14 @@ type step struct {
 	Libraries bool // the client is linked to the system's libraries
 	Seconds   uint64
 	Tasks     uint64 // processes and threads of its user, all in all
+	Space     uint64 // bytes of address space
 }
 
 // What one client may use.
 const (
 	maxData  = 1 << 30  // bytes of memory that it writes to
+	maxSpace = 8 << 30  // bytes of address space: Go reserves much, and uses little
+	maxStack = 8 << 20  // bytes of its first stack, and of its arguments
 	maxFile  = 64 << 20 // bytes of one file; of its home where that is a file system of its own
 	maxFiles = 256      // open at a time
 )
@@ -81,7 +84,7 @@ func become(text string) error {
 			if !canFilter {
 				return nil // the parent has noted it
 			}
-			return noProcesses()
+			return filterCalls()
 		},
 	} {
 		if err := do(); err != nil {
@@ -129,6 +132,8 @@ func limit(s step) error {
 		{"locked memory", unix.RLIMIT_MEMLOCK, 64 << 10},
 		{"message queues", unix.RLIMIT_MSGQUEUE, 0},
 		{"memory", unix.RLIMIT_DATA, maxData},
+		{"address space", unix.RLIMIT_AS, s.Space},
+		{"its stack", unix.RLIMIT_STACK, maxStack},
 		{"processes", unix.RLIMIT_NPROC, s.Tasks},
 	} {
 		var now unix.Rlimit
