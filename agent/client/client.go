@@ -103,7 +103,10 @@ type FileID struct {
 type EmbeddedRoot struct {
 	Version int64     `json:"version"`
 	Expires time.Time `json:"expires"`
-	SHA256  string    `json:"-"` // of the document as embedded, trailing newline tolerated by the finder
+	// Instance says of which instance of Sigstore it is: "public", "staging",
+	// "configured" for another one that is a mirror here, or "" where that is not known.
+	Instance string `json:"instance"`
+	SHA256   string `json:"-"` // of the document as embedded, trailing newline tolerated by the finder
 	// SignedSHA256 is of what is signed in it (trust.SignedDigest); "" where that is not known.
 	SignedSHA256 string `json:"-"`
 	Raw          []byte `json:"-"`

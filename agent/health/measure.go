@@ -54,6 +54,7 @@ func (m Measure) Clients(found []ClientFacts, repos []Repository, at time.Time) 
 
 func (m Measure) client(c ClientFacts, repos []Repository, at time.Time) ClientJudgement {
 	c.Client.Notes = Notes(m.Model, c.Client, repos, at)
+	c.Client.EmbeddedRoots = instances(m.Model, c.Client, repos)
 	j := ClientJudgement{Client: c.Client, System: c.System}
 	for _, r := range repos {
 		j.Judgements = append(j.Judgements, JudgeClient(m.Model, c.Client, r))

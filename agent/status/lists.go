@@ -8,7 +8,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 )
 
@@ -80,13 +82,7 @@ func (p *page) inside(c Client) {
 	for _, name := range slices.Sorted(maps.Keys(c.Libraries)) {
 		parts = append(parts, health.Plain(name)+" "+health.Plain(c.Libraries[name]))
 	}
-	for _, root := range c.EmbeddedRoots {
-		text := fmt.Sprintf("embedded root %d", root.Version)
-		if root.Expires.Before(p.Now) {
-			text += " (expired)"
-		}
-		parts = append(parts, text)
-	}
+	parts = append(parts, embedded(c.EmbeddedRoots, p.Now)...)
 	if text := strings.Join(parts, ", "); text != "" {
 		p.para(dim, "", text)
 	}
@@ -96,6 +92,47 @@ func (p *page) inside(c Client) {
 	for _, n := range c.Notes {
 		p.para(dim, "", "note: "+n)
 	}
+}
+
+// embedded tells the embedded roots that matter here, a long chain by its ends, and
+// counts those of other instances.
+func embedded(roots []client.EmbeddedRoot, now time.Time) (parts []string) {
+	var here []client.EmbeddedRoot
+	others := 0
+	for _, root := range roots {
+		switch {
+		case root.Instance != health.InstancePublic && root.Instance != health.InstanceConfigured:
+			others++
+		case !slices.ContainsFunc(here, func(r client.EmbeddedRoot) bool { return r.Version == root.Version && r.Instance == root.Instance }):
+			here = append(here, root)
+		}
+	}
+	tell := func(text string, newest client.EmbeddedRoot) {
+		if newest.Expires.Before(now) {
+			text += " (expired)"
+		}
+		parts = append(parts, text)
+	}
+	for len(here) > 0 {
+		n := 1
+		for n < len(here) && here[n].Version == here[n-1].Version+1 && here[n].Instance == here[0].Instance {
+			n++
+		}
+		if n < 3 {
+			n = 1
+			tell(fmt.Sprintf("embedded root %d", here[0].Version), here[0])
+		} else {
+			tell(fmt.Sprintf("embedded roots %d to %d", here[0].Version, here[n-1].Version), here[n-1])
+		}
+		here = here[n:]
+	}
+	switch {
+	case others == 1:
+		parts = append(parts, "an embedded root of another instance")
+	case others > 1:
+		parts = append(parts, fmt.Sprintf("%d embedded roots of other instances", others))
+	}
+	return parts
 }
 
 // advice tells what to type, line by line as it is to be typed: a line that is too

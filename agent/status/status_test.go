@@ -78,14 +78,14 @@ func cosign(version, path string) client.Client {
 		Ecosystem: client.Go,
 		Path:      path, Name: "cosign", Version: version, VersionSource: "build info", MainModule: "github.com/sigstore/cosign/v3",
 		Libraries:     map[string]string{"go-tuf": "v0.7.0", "go-tuf/v2": "v2.4.2", "sigstore": "v1.10.8", "sigstore-go": "v1.2.1"},
-		EmbeddedRoots: []client.EmbeddedRoot{{Version: 14, Expires: time.Date(2026, 6, 22, 13, 0, 0, 0, time.UTC)}},
+		EmbeddedRoots: []client.EmbeddedRoot{{Version: 14, Instance: "public", Expires: time.Date(2026, 6, 22, 13, 0, 0, 0, time.UTC)}},
 		Notes:         []string{"needs-network: its embedded root has expired, it can never use its cache offline"},
 	}
 	if version == "v2.0.1" {
 		c.MainModule, c.Notes = "github.com/sigstore/cosign/v2", nil
 		c.Libraries = map[string]string{"go-tuf": "v0.5.2", "sigstore": "v1.6.1"}
 		c.Package = &client.Package{Manager: "apk", Name: "cosign", Version: "2.0.1-r6"}
-		c.EmbeddedRoots = []client.EmbeddedRoot{{Version: 2, Expires: time.Date(2022, 5, 11, 0, 0, 0, 0, time.UTC)}}
+		c.EmbeddedRoots = []client.EmbeddedRoot{{Version: 2, Instance: "public", Expires: time.Date(2022, 5, 11, 0, 0, 0, 0, time.UTC)}}
 	}
 	return c
 }
@@ -259,6 +259,28 @@ func hostile(t *testing.T) health.Facts {
 
 // What every rendering promises: nothing that moves the cursor, no line wider
 // than asked for, no blank at the end of a line.
+func TestALongListOfEmbeddedRootsIsShort(t *testing.T) {
+	f := well(t)
+	c := &f.Clients[0].Client
+	c.EmbeddedRoots = nil
+	for v := int64(1); v <= 14; v++ {
+		root := client.EmbeddedRoot{Version: v, Instance: "public", Expires: looked.Add(time.Duration(v-20) * day)}
+		c.EmbeddedRoots = append(c.EmbeddedRoots, root)
+		if v == 9 || v == 10 {
+			root.Instance = map[int64]string{9: "staging"}[v]
+			c.EmbeddedRoots = append(c.EmbeddedRoots, root)
+		}
+	}
+	c.EmbeddedRoots = append(c.EmbeddedRoots, client.EmbeddedRoot{Version: 3, Instance: "configured", Expires: looked.Add(day)})
+	var b strings.Builder
+	if err := status.ClientsText(&b, report(f), status.Style{Width: 200, Now: looked}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "embedded roots 1 to 14 (expired), embedded root 3, 2 embedded roots of other instances\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("without %q:\n%s", want, b.String())
+	}
+}
+
 func TestNoTextEscapes(t *testing.T) {
 	for _, width := range []int{0, 10, 48, 80, 120, 200} {
 		for _, f := range []health.Facts{well(t), ill(t), hostile(t)} {
