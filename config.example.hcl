@@ -164,8 +164,8 @@ clients {
   max_file_size = "512MiB"
 
   # A compatibility table that is newer than the one built in (compat.json of a
-  # newer release). One that is older, malformed or contradicts itself is
-  # refused, and the configuration with it. "": the one built in.
+  # newer release). One that is older, malformed, contradicts itself or is from
+  # the future is refused, and the configuration with it. "": the one built in.
   model = ""
 
   # What clients did when they were run ("tufkeeper probe"): read here, never run here.

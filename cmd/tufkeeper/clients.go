@@ -38,8 +38,10 @@ clients lists for a package of another language. Verdicts, worst first:
 outdated (cannot read what is in force, or is older than your minimum), unknown,
 endangered (cannot read a preview), vulnerable (has a known advisory), ok.
 
-With --assume it judges a release that is not installed, for planning an upgrade;
-with --all-releases every known release of cosign, against one root or mirror.
+With --assume it judges a release that is not installed, for planning an upgrade. It
+is described like upstream's: what a distribution builds of it may read more or less.
+With --all-releases it says which releases of cosign read one root or mirror, and
+which of these are free of known advisories.
 
 Exit codes: 0 a report was made, whatever the verdicts; 1 --fail-on met, or a PATH
 is no client that can be read (the others are reported); 2 usage.`,
