@@ -66,6 +66,7 @@ func (a *advisor) advise() {
 		a.ownersRelease()
 	case a.store():
 	case a.c.Package == nil && a.language():
+	case a.c.Package != nil && a.bundledNPM():
 	case a.c.Package != nil:
 		a.owned()
 	case a.goInstall():

@@ -3,6 +3,7 @@
 package health
 
 import (
+	"fmt"
 	"path"
 	"strings"
 
@@ -65,6 +66,24 @@ func (a *advisor) python() string {
 		}
 	}
 	return python + " -m pip install --upgrade " + Typed("sigstore"+a.atLeast(">="))
+}
+
+// bundledNPM advises on an npm that came with a package of the distribution, such as
+// that of Node.js: a newer npm is put beside it, where it is found first, since
+// nobody can tell from the package's version what its npm is made of.
+func (a *advisor) bundledNPM() bool {
+	if a.c.Ecosystem != client.JavaScript || a.c.Name != "npm" && !strings.Contains(a.c.Path, "/node_modules/npm/") {
+		return false
+	}
+	p := *a.c.Package
+	a.asRoot()
+	a.comment("%s %s brings this npm: see whether the distribution has a newer one", Plain(p.Name), Plain(p.Version))
+	a.step(toolOf(p.Manager, a.host).upgrade(p.Name, ""))
+	a.comment("if the npm in it is still too old: the newest one, beside it; it needs a Node.js that is not too old for it, and says so if not")
+	const command = "npm install -g --prefix /usr/local npm@latest"
+	a.step(command)
+	a.line = fmt.Sprintf("%s: bring %s forward, or %s", a.want(), Plain(p.Name), command)
+	return true
 }
 
 // javascript upgrades the package that stands at the top: what lies below it is

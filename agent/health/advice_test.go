@@ -88,6 +88,10 @@ var situations = []situation{
 	{"gh, by the libraries it must have", bookworm, of("/usr/local/bin/gh", "gh", "github.com/cli/cli/v2", client.Go), "go-tuf/v2 2.0.1 and sigstore-go 0.7.1", "https://github.com/cli/cli/releases", "curl"},
 	{"gitsign, which Debian has too old", trixie, client.Client{Path: "/usr/bin/gitsign", Name: "gitsign", Ecosystem: client.Go, Package: &client.Package{Manager: "dpkg", Name: "gitsign", Version: "0.13.0-2+b2"}}, "gitsign 0.16.0", "https://github.com/sigstore/gitsign/releases", "curl"},
 	{"npm", bookworm, of("/usr/lib/node_modules/npm/node_modules/@sigstore/tuf", "sigstore-js", "", client.JavaScript), "sigstore-js 3.1.0", "npm install -g npm@latest", "root is"},
+	{"npm that came with the distribution's Node.js", bookworm, client.Client{
+		Path: "/usr/lib/node_modules/npm", Name: "npm", Ecosystem: client.JavaScript,
+		Package: &client.Package{Manager: "dpkg", Name: "nodejs", Version: "18.20.4"},
+	}, "sigstore-js 3.1.0", "npm install -g --prefix /usr/local npm@latest", "the project's releases"},
 	{"a package of a project's", bookworm, of("/home/ada/shop/node_modules/@acme/sign/node_modules/@sigstore/tuf", "sigstore-js", "", client.JavaScript), "sigstore-js 3.1.0", "cd /home/ada/shop && npm install @acme/sign@latest", "-g"},
 	{"pipx", bookworm, of("/home/ada/.local/pipx/venvs/sigstore/lib/python3.11/site-packages/sigstore-2.1.5.dist-info", "sigstore-python", "", client.Python), "sigstore-python 3.6.0", "pipx upgrade sigstore", "pip install"},
 	{"a virtual environment", bookworm, of("/srv/venv/lib/python3.11/site-packages/sigstore-2.1.5.dist-info", "sigstore-python", "", client.Python), "sigstore-python 3.6.0", "/srv/venv/bin/python3 -m pip install --upgrade 'sigstore>=3.6.0'", ""},

@@ -45,7 +45,9 @@ func instance(m *client.Model, e client.EmbeddedRoot, repos []Repository) string
 		}
 	}
 	for _, r := range repos {
-		if slices.ContainsFunc(r.Requirements.Roots, func(root trust.RootForm) bool { return root.Version == e.Version && e.Is(root.SHA256, root.SignedSHA256) }) {
+		if slices.ContainsFunc(r.Requirements.Roots, func(root trust.RootForm) bool {
+			return root.Version == e.Version && e.Is(root.SHA256, root.SignedSHA256)
+		}) {
 			return InstanceConfigured
 		}
 	}
