@@ -10,6 +10,7 @@ package checkup
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,12 +54,23 @@ func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFact
 // what could not be seen.
 func Clients(ctx context.Context, o client.FindOptions, homes []string) ([]health.ClientFacts, []string) {
 	found, errs := client.Find(ctx, o)
+	for _, home := range slices.Clone(homes) { // clients are told by where they really are
+		homes = append(slices.Clip(homes), resolved(home))
+	}
 	facts := make([]health.ClientFacts, 0, len(found))
 	for _, c := range found {
 		own(&c)
-		facts = append(facts, health.ClientFacts{Client: c, System: !below(c.Path, homes)})
+		facts = append(facts, health.ClientFacts{Client: c, System: !below(resolved(c.Path), homes)})
 	}
 	return facts, lines(errs)
+}
+
+// resolved follows links where it can.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }
 
 // below says whether path lies in one of the directories.

@@ -68,3 +68,33 @@ func TestClientsOfAHomeAreTheirOwnersAffair(t *testing.T) {
 		}
 	}
 }
+
+// A link in a home makes no program of the system its owner's affair, and a home
+// that is a link is a home.
+func TestALinkChangesNoClientsPlace(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := client.LoadModel("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	home, linked := filepath.Join(dir, "home"), filepath.Join(dir, "linked")
+	for _, step := range []error{
+		os.Mkdir(home, 0o755), os.Symlink(exe, filepath.Join(home, "a")), os.Symlink(filepath.Dir(exe), linked),
+	} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	facts, _ := checkup.Clients(t.Context(), client.FindOptions{Dirs: []string{home}, Model: model}, []string{home})
+	if len(facts) != 1 || !facts[0].System || facts[0].Client.Path != exe {
+		t.Errorf("got %+v, want %s of the system", facts, exe)
+	}
+	facts, _ = checkup.Clients(t.Context(), client.FindOptions{Dirs: []string{linked}, Model: model}, []string{linked})
+	if len(facts) != 1 || facts[0].System {
+		t.Errorf("got %+v, want one of a home", facts)
+	}
+}

@@ -59,7 +59,14 @@ func (s *search) npm(ctx context.Context, dir string) {
 		c.addSeeds(tuf)
 		return nil
 	}})
-	s.packagesSeen[realPath(filepath.Join(tuf, "package.json"))] = true // it is npm's
+	if real := realPath(filepath.Join(tuf, "package.json")); !foreign(dir, real) {
+		s.packagesSeen[real] = true // it is npm's
+	}
+}
+
+func foreign(dir, real string) bool {
+	_, foreign := elsewhere(dir, real)
+	return foreign
 }
 
 // sigstoreJS finds sigstore-js in a node_modules directory; what it needs is there

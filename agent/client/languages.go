@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -95,7 +96,9 @@ func (s *search) packageDirs(ctx context.Context, pattern string) {
 // packageDir looks into one directory. In node_modules a few names are looked up;
 // every other directory is listed once.
 func (s *search) packageDir(ctx context.Context, dir string) {
-	switch filepath.Base(dir) {
+	name := filepath.Base(dir)
+	dir = realPath(dir) // a link to it is no other directory
+	switch name {
 	case "node_modules", "nodejs":
 		s.nodeModules(ctx, dir)
 		return
@@ -142,7 +145,15 @@ func (s *search) add(ctx context.Context, e Ecosystem, p found) {
 		return
 	}
 	real, err := filepath.EvalSymlinks(p.metadata)
-	if err != nil || s.packagesSeen[real] {
+	if err != nil {
+		return
+	}
+	outside, foreign := elsewhere(filepath.Dir(p.path), real)
+	if foreign {
+		s.fail(fmt.Errorf("reading %q: it is a link to what belongs to another user", p.path))
+		return // it says nothing of the package that is there, and does not hide it
+	}
+	if s.packagesSeen[real] {
 		return
 	}
 	s.packagesSeen[real] = true
@@ -150,9 +161,12 @@ func (s *search) add(ctx context.Context, e Ecosystem, p found) {
 	if err != nil || !info.Mode().IsRegular() {
 		return // a FIFO or a directory is no metadata
 	}
-	key := fileID(info)
+	key := scanKey{kind: e, path: p.path, file: fileID(info)}
 	s.seen[key] = true
-	c, err := s.o.Cache.read(p.path, key, func() (Client, error) { return readPackage(e, p, real, key) })
+	c, err := s.o.Cache.read(p.path, key, func() (Client, error) { return readPackage(e, p, real, key.file) })
+	if err != nil && outside && !errors.Is(err, ErrNotClient) {
+		err = fmt.Errorf("reading %q: it is a link to what is no metadata of a package", p.path) // and no word of what it is
+	}
 	switch {
 	case err == nil:
 		c.Libraries = maps.Clone(c.Libraries)
@@ -162,6 +176,18 @@ func (s *search) add(ctx context.Context, e Ecosystem, p found) {
 	case !errors.Is(err, ErrNotClient):
 		s.fail(err)
 	}
+}
+
+// elsewhere says whether a file lies outside the directory that it was found in, by
+// a link, and whether it belongs to another user there.
+func elsewhere(dir, real string) (outside, foreign bool) {
+	at := realPath(dir)
+	if strings.HasPrefix(real, at+"/") {
+		return false, false
+	}
+	to, err := os.Stat(real)
+	from, fromErr := os.Stat(at)
+	return true, err != nil || fromErr != nil || ownerOf(to) != ownerOf(from)
 }
 
 // readPackage reads what stands in a package.

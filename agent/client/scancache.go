@@ -11,8 +11,18 @@ import (
 // is safe for concurrent use.
 type ScanCache struct {
 	mu    sync.Mutex
-	files map[FileID]scanned
+	files map[scanKey]scanned
 }
+
+// scanKey is what was read of a file: a program, wherever it lies, or the package
+// at a path. What a file is as one of them says nothing of the other.
+type scanKey struct {
+	kind Ecosystem
+	path string // "" for a program
+	file FileID
+}
+
+func program(id FileID) scanKey { return scanKey{kind: Go, file: id} }
 
 // scanned is a lasting answer: a client, or that the file is none. A file that
 // could not be read is tried again next time.
@@ -24,9 +34,9 @@ type scanned struct {
 }
 
 // NewScanCache returns an empty one.
-func NewScanCache() *ScanCache { return &ScanCache{files: map[FileID]scanned{}} }
+func NewScanCache() *ScanCache { return &ScanCache{files: map[scanKey]scanned{}} }
 
-func (s *ScanCache) get(key FileID) (scanned, bool) {
+func (s *ScanCache) get(key scanKey) (scanned, bool) {
 	if s == nil {
 		return scanned{}, false
 	}
@@ -38,7 +48,7 @@ func (s *ScanCache) get(key FileID) (scanned, bool) {
 
 // read returns what is remembered of a file, or reads it. Only a lasting answer
 // is remembered: a file that could not be read is tried again next time.
-func (s *ScanCache) read(path string, key FileID, read func() (Client, error)) (Client, error) {
+func (s *ScanCache) read(path string, key scanKey, read func() (Client, error)) (Client, error) {
 	if known, ok := s.get(key); ok && !known.brief {
 		known.client.Path = path
 		return known.client, known.err
@@ -50,7 +60,7 @@ func (s *ScanCache) read(path string, key FileID, read func() (Client, error)) (
 	return c, err
 }
 
-func (s *ScanCache) put(key FileID, what scanned) {
+func (s *ScanCache) put(key scanKey, what scanned) {
 	if s == nil {
 		return
 	}
@@ -60,7 +70,7 @@ func (s *ScanCache) put(key FileID, what scanned) {
 }
 
 // keep forgets every file that is not among those seen.
-func (s *ScanCache) keep(seen map[FileID]bool) {
+func (s *ScanCache) keep(seen map[scanKey]bool) {
 	if s == nil {
 		return
 	}

@@ -19,7 +19,7 @@ import (
 const (
 	// maxCandidates bounds the files that one Find looks at, maxOwned those of one
 	// owner: nobody's heap of files hides the clients of others.
-	maxCandidates = 100_000
+	maxCandidates = 100_000 // beside root's, for which there is always room
 	maxOwned      = 20_000
 	// maxErrors bounds the errors of one Find.
 	maxErrors = 200
@@ -33,7 +33,7 @@ const (
 // few at a time, and listed in the order in which they came.
 type search struct {
 	o       FindOptions
-	seen    map[FileID]bool
+	seen    map[scanKey]bool
 	dirs    map[string]bool
 	pending []candidate
 
@@ -43,6 +43,7 @@ type search struct {
 	owned   map[uint32]int // files looked at
 	errs    []error
 	errsCut int
+	looked  int // files of others than root
 	dropped bool
 
 	closedDirs map[string]bool // that patterns begin with, and we may not look into
@@ -67,7 +68,7 @@ type candidate struct {
 
 func newSearch(o FindOptions) *search {
 	return &search{
-		o: o, seen: map[FileID]bool{}, dirs: map[string]bool{}, clients: []Client{},
+		o: o, seen: map[scanKey]bool{}, dirs: map[string]bool{}, clients: []Client{},
 		listed: map[uint32]int{}, more: map[uint32]int{}, owned: map[uint32]int{},
 		packagesSeen: map[string]bool{}, closedDirs: map[string]bool{},
 	}
@@ -109,17 +110,26 @@ func (s *search) look(ctx context.Context, path string, named bool) {
 		return // not a program
 	}
 	key, owner := fileID(info), ownerOf(info)
-	if s.seen[key] {
+	if s.seen[program(key)] {
 		return
 	}
-	if len(s.seen) == maxCandidates || s.owned[owner] == maxOwned {
+	// Who made a link pays for it, not the owner of what it leads to.
+	by := owner
+	if entry, err := os.Lstat(path); err == nil {
+		by = ownerOf(entry)
+	}
+	if s.owned[by] == maxOwned || by != 0 && s.looked == maxCandidates {
 		s.dropped = true
 		return
 	}
-	s.seen[key] = true
-	s.owned[owner]++
+	s.seen[program(key)] = true
+	s.owned[by]++
+	if by != 0 {
+		s.looked++
+	}
+	path = realPath(path) // a link in a home makes no program of the system a user's
 	c := candidate{path: path, key: key, owner: owner, named: named}
-	if known, ok := s.o.Cache.get(key); ok && (!known.brief || s.listed[owner] >= MaxClients) {
+	if known, ok := s.o.Cache.get(program(key)); ok && (!known.brief || s.listed[owner] >= MaxClients) {
 		c.known, c.id, c.client, c.err = true, key, known.client, known.err
 		c.client.Path = path
 	}
@@ -176,8 +186,8 @@ func (s *search) settle(ctx context.Context, c *candidate) {
 			kept = scanned{brief: true}
 		}
 		// Under what was read, which may be newer than what was looked at.
-		s.seen[c.id] = true
-		s.o.Cache.put(c.id, kept)
+		s.seen[program(c.id)] = true
+		s.o.Cache.put(program(c.id), kept)
 	}
 	if !isClient && (c.named || !notClient) && ctx.Err() == nil {
 		s.fail(c.err)
@@ -186,7 +196,7 @@ func (s *search) settle(ctx context.Context, c *candidate) {
 
 // list adds a client of that owner to what is found, unless there are too many.
 func (s *search) list(owner uint32, c Client) bool {
-	if s.listed[owner] >= MaxClients || len(s.clients) >= maxClientsInAll {
+	if s.listed[owner] >= MaxClients || owner != 0 && len(s.clients) >= maxClientsInAll {
 		s.more[owner]++
 		return false
 	}
