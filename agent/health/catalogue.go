@@ -235,7 +235,7 @@ func Catalogue() []Condition {
 			Code: KeyTypeUnknown, Severity: Critical,
 			Summary:   `mirror {mirror} publishes a key of type {keytype} with scheme {scheme} {where}, which no client is known to read: {coming}`,
 			Remedy:    `look for newer clients, and ask whoever runs {url} which releases read it`,
-			ClearedBy: `metadata without such keys, or a tufkeeper that knows them; a warning for a preview, which shows it before it is in force`,
+			ClearedBy: `metadata without such keys, or a tufkeeper that knows them; a warning for a preview, which shows it before it is in force. Every client counts as outdated for such a mirror and as endangered by such a preview, and one that is newer than all that are known as unknown`,
 		},
 		{
 			Code: ProbeDisagrees, Severity: Warning,
