@@ -95,12 +95,13 @@ func (r *Runner) choose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.chosen(why, others)
+	return r.chosen(why, others, landlockVersion())
 }
 
-// chosen says what to do without namespaces, in a network with these interfaces.
-func (r *Runner) chosen(why error, others []string) error {
-	if len(others) > 0 || !canFilter {
+// chosen says what to do without namespaces, in a network with these interfaces:
+// only Landlock and the filter keep a client from the host's files then.
+func (r *Runner) chosen(why error, others []string, landlock int) error {
+	if len(others) > 0 || !canFilter || landlock == 0 {
 		return &RefusedError{Namespaces: why, Interfaces: others}
 	}
 	r.isolation = isolationLoopback

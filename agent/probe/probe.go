@@ -66,7 +66,7 @@ type RefusedError struct {
 func (e *RefusedError) Error() string {
 	text := fmt.Sprintf("confining clients: this host does not let us make namespaces (%v)", e.Namespaces)
 	if len(e.Interfaces) == 0 {
-		return text + ", and system calls cannot be filtered here"
+		return text + ", and without them it takes Landlock and a filter of system calls, which are not both here"
 	}
 	return fmt.Sprintf("%s, and this network leads out of the host by %.200q", text, e.Interfaces)
 }

@@ -33,11 +33,35 @@ type results struct {
 	Probes []health.ProbeFacts `json:"probes"`
 }
 
+// An unbelievedError says why a results file that is there is not believed.
+type unbelievedError struct{ path, why string }
+
+func (e *unbelievedError) Error() string {
+	return fmt.Sprintf("reading probe results: %q %s", e.path, e.why)
+}
+
 // ReadResults reads what WriteResults has written, perhaps as another user: it is
 // bounded and read strictly. A file that others than its owner can write is
-// refused, and so is one that is not a regular file.
+// refused, and so is one that is not a regular file, or that belongs to neither
+// root nor the owner of its directory: that one, and nobody else, can write there.
 func ReadResults(path string) ([]health.ProbeFacts, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	dir, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("reading probe results: %w", err)
+	}
+	defer dir.Close() // opened for reading: nothing can be lost
+	at, err := dir.Stat(".")
+	if err != nil {
+		return nil, fmt.Errorf("reading probe results: %w", err)
+	}
+	name, err := dir.Lstat(filepath.Base(path)) // a link is not followed
+	if err != nil {
+		return nil, fmt.Errorf("reading probe results: %w", err)
+	}
+	if !name.Mode().IsRegular() {
+		return nil, &unbelievedError{path, "is not a regular file"}
+	}
+	f, err := dir.OpenFile(filepath.Base(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading probe results: %w", err)
 	}
@@ -46,11 +70,16 @@ func ReadResults(path string) ([]health.ProbeFacts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading probe results: %w", err)
 	}
+	owner, theirs := ownerOf(info), ownerOf(at)
 	switch {
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("reading probe results: %q is not a regular file", path)
+	case !os.SameFile(name, info):
+		return nil, &unbelievedError{path, "was replaced while it was opened"}
 	case info.Mode().Perm()&0o022 != 0:
-		return nil, fmt.Errorf("reading probe results: others than its owner can write %q (mode %04o)", path, info.Mode().Perm())
+		return nil, &unbelievedError{path, fmt.Sprintf("can be written by others than its owner (mode %04o)", info.Mode().Perm())}
+	case owner != 0 && owner != theirs:
+		return nil, &unbelievedError{path, fmt.Sprintf("belongs to uid %d, and its directory to uid %d", owner, theirs)}
+	case owner != 0 && at.Mode().Perm()&0o022 != 0:
+		return nil, &unbelievedError{path, fmt.Sprintf("is in a directory that others than its owner can write (mode %04o)", at.Mode().Perm())}
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxResultsFile+1))
 	if err != nil {
@@ -58,9 +87,16 @@ func ReadResults(path string) ([]health.ProbeFacts, error) {
 	}
 	probes, err := ParseResults(data, time.Now())
 	if err != nil {
-		return nil, fmt.Errorf("reading probe results %q: %w", path, err)
+		return nil, &unbelievedError{path, err.Error()}
 	}
 	return probes, nil
+}
+
+func ownerOf(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1 // nobody's
 }
 
 // ParseResults decodes a results file as it may be at that time.
@@ -122,14 +158,37 @@ func check(p health.ProbeFacts, now time.Time) error {
 	return nil
 }
 
+// refusedSuffix ends the name that a results file gets that is not believed.
+const refusedSuffix = ".refused"
+
 // WriteResults adds probes to the results file at path, in place of older ones of
-// the same client and mirror, and makes its directory. A file that cannot be read
-// is left as it is, and is an error.
+// the same client and mirror, and makes its directory. A file that is not believed
+// is set aside, with ".refused" added to its name. Root writes in no directory that
+// belongs to another user: whoever calls it as root becomes that one before.
 func WriteResults(path string, probes []health.ProbeFacts) error {
+	if err := rootMayWrite(there(filepath.Dir(path))); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("writing probe results: %w", err)
 	}
+	dir, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("writing probe results: %w", err)
+	}
+	defer dir.Close() // what was written is synced
+	at, err := dir.Stat(".")
+	if err != nil {
+		return fmt.Errorf("writing probe results: %w", err)
+	}
+	if err := rootMayWrite(filepath.Dir(path), at); err != nil {
+		return err
+	}
 	old, err := ReadResults(path)
+	var unbelieved *unbelievedError
+	if errors.As(err, &unbelieved) {
+		err = setAside(dir, filepath.Base(path))
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -147,13 +206,42 @@ func WriteResults(path string, probes []health.ProbeFacts) error {
 	if err != nil {
 		return fmt.Errorf("writing probe results: %w", err)
 	}
-	dir, err := os.OpenRoot(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("writing probe results: %w", err)
-	}
-	defer dir.Close() // what was written is synced
 	if err := durable.Replace(dir, filepath.Base(path), append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("writing probe results: %w", err)
 	}
 	return nil
+}
+
+// setAside renames what is in the way of results; but no directory: nobody made
+// that instead of results.
+func setAside(dir *os.Root, name string) error {
+	info, err := dir.Lstat(name)
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%q is a directory", name)
+	}
+	if err == nil {
+		err = dir.Rename(name, name+refusedSuffix)
+	}
+	if err != nil {
+		return fmt.Errorf("setting probe results aside: %w", err)
+	}
+	return nil
+}
+
+// there is the directory, or the nearest above it that is there.
+func there(dir string) (string, fs.FileInfo) {
+	for {
+		info, err := os.Stat(dir)
+		if err == nil || dir == filepath.Dir(dir) {
+			return dir, info
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+func rootMayWrite(dir string, info fs.FileInfo) error {
+	if os.Geteuid() != 0 || info == nil || ownerOf(info) == 0 {
+		return nil
+	}
+	return fmt.Errorf("writing probe results: %q belongs to uid %d: root does not write there", dir, ownerOf(info))
 }

@@ -110,19 +110,39 @@ func TestPlacesThatAreNotRead(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	garbage, sub := filepath.Join(dir, "garbage"), filepath.Join(dir, "sub")
+	if err := os.WriteFile(garbage, []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(sub, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for name, path := range map[string]string{
 		"writable by its group": write("group", 0o664),
 		"writable by all":       write("all", 0o646),
+		"no results":            garbage,
 		"a link":                link,
 		"a FIFO":                fifo,
-		"a directory":           dir,
+		"a directory":           sub,
 	} {
 		before, _ := os.ReadFile(filepath.Join(dir, "good"))
+		was, _ := os.Lstat(path)
 		if got, err := probe.ReadResults(path); err == nil {
 			t.Errorf("%s: read %v", name, got)
 		}
-		if err := probe.WriteResults(path, nil); err == nil {
-			t.Errorf("%s: written over", name)
+		err := probe.WriteResults(path, []health.ProbeFacts{facts("/usr/bin/cosign", "sigstore", now())})
+		if path == sub {
+			if err == nil {
+				t.Errorf("%s: set aside", name)
+			}
+			continue
+		}
+		got, readErr := probe.ReadResults(path)
+		if err != nil || readErr != nil || len(got) != 1 {
+			t.Errorf("%s: it is in the way still: %v, %v, %v", name, err, readErr, got)
+		}
+		if is, err := os.Lstat(path + ".refused"); err != nil || !os.SameFile(is, was) {
+			t.Errorf("%s: it was not kept: %v", name, err)
 		}
 		if after, _ := os.ReadFile(filepath.Join(dir, "good")); string(after) != string(before) {
 			t.Errorf("%s: what it leads to has changed", name)
@@ -130,6 +150,49 @@ func TestPlacesThatAreNotRead(t *testing.T) {
 	}
 	if _, err := probe.ReadResults(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func TestResultsOfAnotherUserAreNotBelieved(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: only root can give files away")
+	}
+	for name, c := range map[string]struct {
+		dirMode              os.FileMode
+		dirOwner, owner      int
+		believed, rootWrites bool
+	}{
+		"root's":                               {0o755, 0, 0, true, true},
+		"of the owner of the directory":        {0o755, 4321, 4321, true, false},
+		"root's, in another one's directory":   {0o755, 4321, 0, true, false},
+		"another one's, in root's":             {0o755, 0, 4321, false, true},
+		"another one's, in a directory of all": {0o1777, 0, 4321, false, true},
+		"its owner's, in a directory of all":   {0o777, 4321, 4321, false, false},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "results.json")
+		one := []health.ProbeFacts{facts("/usr/bin/cosign", "sigstore", now())}
+		if err := probe.WriteResults(path, one); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Chown(path, c.owner, c.owner), os.Chown(dir, c.dirOwner, c.dirOwner), os.Chmod(dir, c.dirMode)); err != nil {
+			t.Fatal(err)
+		}
+		if c.dirMode&0o1000 != 0 {
+			if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := probe.ReadResults(path)
+		if (err == nil) != c.believed || (got != nil) != c.believed {
+			t.Errorf("%s: %v, %v, want it believed: %v", name, got, err, c.believed)
+		}
+		if err := probe.WriteResults(path, one); (err == nil) != c.rootWrites {
+			t.Errorf("%s: writing as root: %v, want it done: %v", name, err, c.rootWrites)
+		}
+		if err := probe.WriteResults(filepath.Join(dir, "new", "results.json"), one); (err == nil) != c.rootWrites {
+			t.Errorf("%s: making a directory as root: %v, want it done: %v", name, err, c.rootWrites)
+		}
 	}
 }
 

@@ -105,9 +105,20 @@ func TestOnAnOpenNetworkWithoutNamespacesItIsRefused(t *testing.T) {
 		t.Skip("NOT TESTED: this network has loopback only")
 	}
 	r := &Runner{}
-	err = r.chosen(unix.EPERM, others)
+	err = r.chosen(unix.EPERM, others, 1)
 	var refused *RefusedError
 	if !errors.As(err, &refused) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), others[0]) || r.isolation != "" {
 		t.Errorf("%v (%q)", err, r.isolation)
+	}
+}
+
+func TestWithoutNamespacesAndLandlockItIsRefused(t *testing.T) {
+	r := &Runner{}
+	var refused *RefusedError
+	if err := r.chosen(unix.EPERM, nil, 0); !errors.As(err, &refused) || !strings.Contains(err.Error(), "Landlock") || r.isolation != "" {
+		t.Errorf("%v (%q)", err, r.isolation)
+	}
+	if err := r.chosen(unix.EPERM, nil, 1); canFilter && (err != nil || r.isolation != isolationLoopback) {
+		t.Errorf("%v (%q): want it run", err, r.isolation)
 	}
 }

@@ -22,9 +22,10 @@ func foreign(dir string) (uid int, other bool) {
 	return int(st.Uid), true
 }
 
-// becomeOwner makes root the owner of the state directory, for good, before
-// anything of it is opened: what root wrote there the service could not replace,
-// and root parses nothing that another user can write. For others it does nothing.
+// becomeOwner makes root the owner of the state directory, or of that of probe
+// results, for good, before anything of it is opened: what root wrote there its
+// service could not replace, and root parses nothing that another user can write.
+// For others it does nothing.
 func becomeOwner(stateDir string) error {
 	uid, other := foreign(stateDir)
 	if os.Geteuid() != 0 || !other {
@@ -32,7 +33,7 @@ func becomeOwner(stateDir string) error {
 	}
 	if dir, ok := closed(stateDir); ok {
 		return &hinted{
-			fmt.Errorf("the state directory %q belongs to uid %d, who cannot reach it through %q from outside its service", stateDir, uid, dir),
+			fmt.Errorf("the directory %q belongs to uid %d, who cannot reach it through %q from outside its service", stateDir, uid, dir),
 			"start the service, and ask again: tufkeeper service start",
 		}
 	}

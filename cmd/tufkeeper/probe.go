@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -124,6 +127,18 @@ func saveProbes(path string, r agent.ProbeReport) error {
 	facts := make([]health.ProbeFacts, 0, len(r.Probes))
 	for _, one := range r.Probes {
 		facts = append(facts, one.ProbeFacts)
+	}
+	// Nothing of root's is left in a directory of another user: what root writes
+	// there that one does instead. Nothing is opened after this but the results.
+	dir := filepath.Dir(path)
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	if err := becomeOwner(dir); err != nil {
+		return fmt.Errorf("saving probes: %w", err)
 	}
 	return probe.WriteResults(path, facts)
 }
