@@ -104,6 +104,9 @@ func TestE2EPreview(t *testing.T) {
 		if !raised || !strings.Contains(p.Summary, "ml-dsa-65") {
 			t.Errorf("key-type-unknown is not raised for it: %+v", all.problems)
 		}
+		if _, endangered := all.problem("client-endangered"); !endangered || len(all.clients) != 1 || all.clients[0].Verdict != "endangered" {
+			t.Errorf("a client that cannot read what is coming is not told of: %+v, %+v", all.clients, all.problems)
+		}
 		t.Log(p.Summary)
 	})
 }
