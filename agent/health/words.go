@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -64,6 +65,26 @@ func Line(s string) string {
 		s = string([]rune(s)[:maxLine-1]) + "…"
 	}
 	return s
+}
+
+// PlainJSON returns a JSON document with every rune escaped that a terminal may take
+// for a command, or that changes the direction of writing. It says the same.
+func PlainJSON(doc []byte) []byte {
+	out := make([]byte, 0, len(doc))
+	for len(doc) > 0 {
+		r, size := utf8.DecodeRune(doc)
+		switch {
+		case r < 0x7f || strconv.IsPrint(r): // below, the encoder has escaped what is in a text
+			out = append(out, doc[:size]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		doc = doc[size:]
+	}
+	return out
 }
 
 func printable(s string) bool {

@@ -3,6 +3,8 @@
 package health_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -98,4 +100,31 @@ func FuzzLine(f *testing.F) {
 			t.Fatalf("changed without quotes: %q to %q", s, again)
 		}
 	})
+}
+
+func TestPlainJSONIsPlainAndSaysTheSame(t *testing.T) {
+	for _, text := range []string{
+		"", "cosign", "Zoë’s 日本語 😀", "\x1b[2J\x00\x7f", "\u009b31m\u0085", "\u202ereversed\u2066\u200b\ufeff", "\u2028\u2029\u00a0\u00ad",
+		"\U000e0041\U0010fffd", "\\u202e", `"<&>`,
+	} {
+		var raw bytes.Buffer
+		enc := json.NewEncoder(&raw)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(map[string]string{text: text}); err != nil {
+			t.Fatal(err)
+		}
+		plain := health.PlainJSON(raw.Bytes())
+		for _, r := range strings.TrimSuffix(string(plain), "\n") {
+			if !strconv.IsPrint(r) {
+				t.Errorf("%q: %U is not escaped: %q", text, r, plain)
+			}
+		}
+		var back map[string]string
+		if err := json.Unmarshal(plain, &back); err != nil || len(back) != 1 || back[text] != text {
+			t.Errorf("%q came back as %q, %v", text, back, err)
+		}
+	}
+	if got := string(health.PlainJSON([]byte("{\n  \"a\": \"Zoë 😀\"\n}\n"))); got != "{\n  \"a\": \"Zoë 😀\"\n}\n" {
+		t.Errorf("got %q", got)
+	}
 }

@@ -206,7 +206,7 @@ func WriteResults(path string, probes []health.ProbeFacts) error {
 	if err != nil {
 		return fmt.Errorf("writing probe results: %w", err)
 	}
-	if err := durable.Replace(dir, filepath.Base(path), append(data, '\n'), 0o644); err != nil {
+	if err := durable.Replace(dir, filepath.Base(path), append(health.PlainJSON(data), '\n'), 0o644); err != nil {
 		return fmt.Errorf("writing probe results: %w", err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/tufkeeper/tufkeeper/agent/durable"
+	"github.com/tufkeeper/tufkeeper/agent/health"
 )
 
 // MaxSize bounds a status file, in bytes.
@@ -26,7 +27,7 @@ func (r Report) JSON() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the status as JSON: %w", err)
 	}
-	return append(data, '\n'), nil
+	return append(health.PlainJSON(data), '\n'), nil
 }
 
 // Write replaces the status file at path, readable for its owner and group. A

@@ -64,6 +64,22 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 
 // A reader that has the file open, or that comes at any moment, sees one whole
 // report: the file is replaced, never written in place.
+// Whoever looks at the file looks at it in a terminal.
+func TestTheFileMovesNoTerminal(t *testing.T) {
+	const name = "/home/eve/\u009b2J\u202egpj\x7f"
+	path := filepath.Join(t.TempDir(), "status.json")
+	if err := status.Write(path, report(health.Facts{At: looked, Unseen: []string{name}})); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || strings.ContainsAny(string(data), "\u009b\u202e\x7f") || !strings.Contains(string(data), `\u009b2J\u202egpj\u007f`) {
+		t.Errorf("wrote %q, %v", data, err)
+	}
+	if got, err := status.Read(path); err != nil || !slices.Contains(got.Unseen, name) {
+		t.Errorf("read %q, %v", got.Unseen, err)
+	}
+}
+
 func TestAReaderNeverSeesHalfAReport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "status.json")
 	if err := status.Write(path, report(ill(t))); err != nil {
