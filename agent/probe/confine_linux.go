@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -63,12 +64,30 @@ func (r *Runner) confined(ctx context.Context, c run) (outcome, error) {
 	if err := r.choose(ctx); err != nil {
 		return outcome{}, err
 	}
+	if err := r.stillAlone(); err != nil {
+		return outcome{}, err
+	}
 	b, err := r.start(ctx, c, r.isolation == isolationNamespaces)
 	if err != nil {
 		return outcome{}, err
 	}
-	defer b.close()
-	return b.work(ctx, c)
+	o, err := b.work(ctx, c)
+	if left := b.close(); left != nil {
+		r.left = append(r.left, fmt.Sprintf("a client's home is left behind: %v", left))
+	}
+	return o, err
+}
+
+// stillAlone sees that a network with loopback only has not become another one.
+func (r *Runner) stillAlone() error {
+	if r.isolation != isolationLoopback {
+		return nil
+	}
+	others, err := otherInterfaces()
+	if err == nil && len(others) > 0 {
+		err = &RefusedError{Namespaces: errors.New("as was seen before"), Interfaces: others}
+	}
+	return err
 }
 
 // choose finds out, once, what surroundings can be had here: namespaces of the
@@ -84,7 +103,7 @@ func (r *Runner) choose(ctx context.Context) error {
 	defer self.Close() // only there to be passed on
 	b, why := r.start(ctx, run{program: self}, true)
 	if why == nil {
-		b.close()
+		_ = b.close() // nothing was run
 		r.isolation = isolationNamespaces
 		return nil
 	}
@@ -142,7 +161,7 @@ func (r *Runner) start(ctx context.Context, c run, namespaces bool) (_ *box, err
 	b := &box{output: &output{}}
 	defer func() {
 		if err != nil {
-			b.close()
+			_ = b.close() // nothing was run
 		}
 	}()
 	b.setup = setup{Namespaces: namespaces, UID: os.Getuid(), GID: os.Getgid(), Libraries: linked(ctx, c.program) || linkedSelf(ctx)}
@@ -289,6 +308,10 @@ func (b *box) work(ctx context.Context, c run) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, b.killer())()
+	var full atomic.Bool
+	if b.temp != "" { // otherwise it is a file system with an end
+		defer watchHome(b.temp, func() { full.Store(true); b.killer()() })()
+	}
 	if err := json.NewEncoder(b.conn).Encode(w); err != nil {
 		return outcome{}, fmt.Errorf("handing over the work: %w", err)
 	}
@@ -296,8 +319,12 @@ func (b *box) work(ctx context.Context, c run) (outcome, error) {
 	for range w.Steps {
 		var e ended
 		if err := b.in.Decode(&e); err != nil {
-			o.timedOut = ctx.Err() != nil
-			if !o.timedOut {
+			switch {
+			case full.Load():
+				o.notRun = fmt.Sprintf("its home became larger than %d MiB or %d files", maxFile>>20, maxHomeFiles)
+			case ctx.Err() != nil:
+				o.timedOut = true
+			default:
 				o.notRun = "the process around it ended"
 			}
 			break
@@ -329,7 +356,8 @@ func (b *box) end() {
 	b.cmd = nil
 }
 
-func (b *box) close() {
+// close ends what is left, and removes it; the error says what stays.
+func (b *box) close() (err error) {
 	b.end()
 	if b.conn != nil {
 		_ = b.conn.Close() // nothing more is said
@@ -338,20 +366,10 @@ func (b *box) close() {
 		_ = b.listener.Close() // by its server already
 	}
 	if b.temp != "" {
-		_ = os.RemoveAll(b.temp) // in a directory for what is temporary
+		err = removeHome(b.temp)
 	}
 	runtime.UnlockOSThread()
-}
-
-func tempHome(s setup) (string, error) {
-	dir, err := os.MkdirTemp("", "tufkeeper-probe-")
-	if err != nil {
-		return "", err
-	}
-	if s.Become {
-		err = os.Chown(dir, s.UID, s.GID)
-	}
-	return dir, err
+	return err
 }
 
 // linked says whether a program needs the system's loader and libraries. Its
@@ -422,5 +440,5 @@ func (r *Runner) Notes() []string {
 	if r.isolation == isolationLoopback {
 		notes = append(notes, "no namespaces: the network is the one this process lives in, which has loopback only")
 	}
-	return notes
+	return append(notes, r.left...)
 }

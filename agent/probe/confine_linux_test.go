@@ -270,13 +270,31 @@ func TestLimitsHold(t *testing.T) {
 	for _, what := range []string{"memory", "disk", "threads"} {
 		t.Run(what, func(t *testing.T) {
 			l := newLab(t)
-			if what == "disk" && l.r.isolation != isolationNamespaces {
-				t.Skip("NOT TESTED: the home is no file system of its own here")
-			}
 			o := l.hostile(what)
 			if strings.Contains(string(o.output), "REACHED") || o.timedOut {
 				t.Errorf("%s: %+v: %.300s", what, o.exit, o.output)
 			}
 		})
+	}
+}
+
+func TestNothingIsLeftOfAHome(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	l := newLab(t)
+	l.hostile("hide")
+	if entries, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(entries) > 0 || len(l.r.left) > 0 {
+		t.Errorf("%v, %v are left (%v)", entries, l.r.left, err)
+	}
+}
+
+func TestANetworkThatLeadsOutMeanwhileIsNotUsed(t *testing.T) {
+	others, err := otherInterfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Runner{isolation: isolationLoopback} // as it was chosen before
+	var refused *RefusedError
+	if err := r.stillAlone(); errors.As(err, &refused) != (len(others) > 0) {
+		t.Errorf("%v, with %v", err, others)
 	}
 }

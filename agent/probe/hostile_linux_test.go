@@ -5,6 +5,7 @@ package probe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -183,6 +184,9 @@ func hostile(args []string) int {
 			}
 		}
 		fmt.Println("REACHED 800 MiB")
+	case "hide": // in a directory that cannot be removed as it is
+		dir := filepath.Join(os.Getenv("HOME"), "hidden")
+		try("hiding", errors.Join(os.Mkdir(dir, 0o300), os.Mkdir(filepath.Join(dir, "x"), 0)))
 	case "threads":
 		for range 2000 {
 			go func() { _ = unix.Pause() }()

@@ -52,6 +52,7 @@ const (
 type Runner struct {
 	Timeout   time.Duration // of one client; 0 means DefaultTimeout
 	isolation string
+	left      []string // what could not be removed after a client
 }
 
 // Isolation says how clients were kept apart from the host; "" before one was run.
