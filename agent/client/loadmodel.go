@@ -60,6 +60,9 @@ func LoadModel(path string) (*Model, error) {
 
 // plainly says in words what encoding/json says in types of Go.
 func plainly(err error) error {
+	if wrong, ok := errors.AsType[*json.SyntaxError](err); ok && !strings.HasPrefix(wrong.Error(), "unexpected end") {
+		return fmt.Errorf("it is not JSON (near byte %d)", wrong.Offset) // and nothing of what it is
+	}
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
 	case !ok:
