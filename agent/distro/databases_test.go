@@ -305,3 +305,29 @@ func TestAsRootADatabaseThatOthersCanWriteIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// A name or version is shown and typed: what no package manager allows in one is
+// nobody's, whoever wrote the database.
+func TestNamesThatNoManagerAllows(t *testing.T) {
+	for text, want := range map[string]bool{
+		"1:2.5.0-2+b4~rc1^git": true, "go@1.22": true, "libstdc++6": true,
+		"1\x1b[31m": false, "1\u009b2J": false, "1\u202e": false, "1 2": false, "1;reboot": false, "$(id)": false, "1\x7f": false, "-1": false, "é": false,
+	} {
+		for _, files := range []map[string]string{
+			{"var/lib/dpkg/status": "Package: cosign\nStatus: install ok installed\nArchitecture: amd64\nVersion: " + text + "\n", "var/lib/dpkg/info/cosign.list": "/usr/bin/cosign\n"},
+			{"lib/apk/db/installed": "P:cosign\nV:" + text + "\nF:usr/bin\nR:cosign\n\n"},
+			{"lib/apk/db/installed": "P:" + text + "\nV:1.0-r0\nF:usr/bin\nR:cosign\n\n"},
+			{"var/lib/pacman/local/cosign-1/desc": "%NAME%\ncosign\n\n%VERSION%\n" + text + "\n", "var/lib/pacman/local/cosign-1/files": "%FILES%\nusr/bin/cosign\n"},
+		} {
+			files["usr/bin/cosign"] = "x"
+			d, err := distro.Open(tree(t, files))
+			if err != nil {
+				t.Fatal(err)
+			}
+			owners, errs := d.Owners(t.Context(), []string{"/usr/bin/cosign"})
+			if _, owned := owners["/usr/bin/cosign"]; owned != want || len(errs) != 0 {
+				t.Errorf("%q: owned %v, want %v, errors %v", text, owners, want, errs)
+			}
+		}
+	}
+}

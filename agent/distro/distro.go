@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -124,7 +125,7 @@ func (h host) lookUp(ctx context.Context, databases []database, paths []string) 
 		if len(names) == 0 {
 			continue
 		}
-		if pkg, ok := byStore(names[0]); ok {
+		if pkg, ok := byStore(names[0]); ok && sound(pkg.Name) && sound(pkg.Version) {
 			answers[p] = answer{pkg: pkg, owned: true}
 			continue
 		}
@@ -244,11 +245,27 @@ func (w *wanted) has(name []byte) bool {
 // take notes the owner of the file that is listed under this name. The first one
 // that says so keeps it.
 func (w *wanted) take(name string, pkg Package) {
+	if !sound(pkg.Name) || !sound(pkg.Version) {
+		return // no package manager has written that
+	}
+	pkg.Sources = slices.DeleteFunc(pkg.Sources, func(s Source) bool { return !sound(s.Name) || !sound(s.Version) })
 	for _, path := range w.names[name] {
 		if _, ok := w.found[path]; !ok {
 			w.found[path] = pkg
 		}
 	}
+}
+
+// sound says whether a text can be the name or version of a package: they are shown
+// to people and stand in commands, and no package manager allows more in them.
+func sound(text string) bool {
+	for _, r := range text {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		if !letter && !strings.ContainsRune("+-._~^:@%=?", r) {
+			return false
+		}
+	}
+	return text != "" && text[0] != '-'
 }
 
 // drop forgets the names of what was found.
