@@ -151,6 +151,7 @@ type box struct {
 	listener net.Listener
 	output   *output
 	setup    setup
+	client   int    // the number of the client that runs; 0: none, or it is not known
 	temp     string // its home, where there is no room
 }
 
@@ -173,6 +174,10 @@ func (r *Runner) start(ctx context.Context, c run, namespaces bool) (_ *box, err
 			return b, err
 		}
 		b.setup.Home = b.temp
+		// What it leaves becomes a child of this process, which sees it end.
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			return b, fmt.Errorf("becoming the parent of what is left: %w", err)
+		}
 	}
 	theirs, err := b.pair()
 	if err != nil {
@@ -317,8 +322,8 @@ func (b *box) work(ctx context.Context, c run) (outcome, error) {
 	}
 	var o outcome
 	for range w.Steps {
-		var e ended
-		if err := b.in.Decode(&e); err != nil {
+		e, err := b.step()
+		if err != nil {
 			switch {
 			case full.Load():
 				o.notRun = fmt.Sprintf("its home became larger than %d MiB or %d files", maxFile>>20, maxHomeFiles)
@@ -339,6 +344,19 @@ func (b *box) work(ctx context.Context, c run) (outcome, error) {
 	return o, nil
 }
 
+// step waits for the end of a step.
+func (b *box) step() (ended, error) {
+	for {
+		var w word
+		if err := b.in.Decode(&w); err != nil {
+			return ended{}, err
+		}
+		if b.client = w.Started; b.client == 0 {
+			return w.Ended, nil
+		}
+	}
+}
+
 // killer returns what kills the process inside, whoever calls it, and when.
 func (b *box) killer() func() {
 	process := b.cmd.Process
@@ -354,6 +372,21 @@ func (b *box) end() {
 	b.killer()()
 	_ = b.cmd.Wait() // killed, by us
 	b.cmd = nil
+	if b.client != 0 && !b.setup.Namespaces {
+		endOrphan(b.client)
+	}
+}
+
+// endOrphan sees a client dead whose parent was killed: it is our own child now.
+// Another process of that number is none, and is left alone.
+func endOrphan(pid int) {
+	for range 100 {
+		if dead, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err != nil && !errors.Is(err, unix.EINTR) || dead == pid {
+			return
+		}
+		_ = unix.Kill(pid, unix.SIGKILL) // it is being killed with its parent as well
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // close ends what is left, and removes it; the error says what stays.

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // forbidden is how a host says that it lets nobody make namespaces. Anything else
@@ -296,5 +298,23 @@ func TestANetworkThatLeadsOutMeanwhileIsNotUsed(t *testing.T) {
 	var refused *RefusedError
 	if err := r.stillAlone(); errors.As(err, &refused) != (len(others) > 0) {
 		t.Errorf("%v, with %v", err, others)
+	}
+}
+
+func TestAClientIsGoneWhenItsRunIs(t *testing.T) {
+	l := newLab(t)
+	if l.r.isolation != isolationLoopback {
+		t.Skip("its number means nothing here: it is that of a namespace, which ends as a whole")
+	}
+	for range 5 {
+		o := l.run(300*time.Millisecond, func(string, string) []string { return []string{"hang"} })
+		_, number, ok := strings.Cut(strings.TrimSpace(string(o.output)), "hanging ")
+		pid, err := strconv.Atoi(number)
+		if !ok || err != nil {
+			t.Fatalf("%s, %v", o.output, err)
+		}
+		if err := unix.Kill(pid, 0); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("process %d is left: %v", pid, err)
+		}
 	}
 }

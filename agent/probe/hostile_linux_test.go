@@ -153,7 +153,7 @@ func hostile(args []string) int {
 		try("tracing", unix.PtraceAttach(os.Getppid()))
 	case "hang":
 		signal.Ignore()
-		fmt.Println("hanging")
+		fmt.Println("hanging", os.Getpid())
 		select {}
 	case "spin":
 		for n := uint64(1); n != 0; n += 2 { // it never is

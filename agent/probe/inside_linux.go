@@ -39,6 +39,11 @@ type (
 		Files map[string][]byte // by name, in the home
 		Steps []step
 	}
+	// word is what is said of a step: first who it is, then how it ended.
+	word struct {
+		Started int
+		Ended   ended
+	}
 	// ended is the end of one step.
 	ended struct {
 		Exit   int
@@ -144,13 +149,13 @@ func (s setup) run(w work, l net.Listener, client *os.File, out *json.Encoder) i
 	}
 	for name, data := range w.Files {
 		if err := os.WriteFile(filepath.Join(s.Home, filepath.Base(name)), data, 0o644); err != nil {
-			_ = out.Encode(ended{Error: fmt.Sprintf("preparing the home: %v", err)})
+			_ = out.Encode(word{Ended: ended{Error: fmt.Sprintf("preparing the home: %v", err)}})
 			return 1
 		}
 	}
 	for _, step := range w.Steps {
-		e := s.step(step, client)
-		if out.Encode(e) != nil {
+		e := s.step(step, client, out)
+		if out.Encode(word{Ended: e}) != nil {
 			return 1
 		}
 		if e != (ended{}) {
@@ -160,7 +165,7 @@ func (s setup) run(w work, l net.Listener, client *os.File, out *json.Encoder) i
 	return 0
 }
 
-func (s setup) step(st step, client *os.File) ended {
+func (s setup) step(st step, client *os.File, out *json.Encoder) ended {
 	text, err := json.Marshal(st)
 	if err != nil {
 		return ended{Error: err.Error()}
@@ -186,7 +191,8 @@ func (s setup) step(st step, client *os.File) ended {
 	if err := cmd.Start(); err != nil {
 		return ended{Error: fmt.Sprintf("starting the client: %v", err)}
 	}
-	_ = w.Close() // the step has its own copy; a fault would show as a hang, which is bounded
+	_ = out.Encode(word{Started: cmd.Process.Pid}) // the parent may be gone: then so is this process
+	_ = w.Close()                                  // the step has its own copy; a fault would show as a hang, which is bounded
 	said, err := io.ReadAll(io.LimitReader(status, 4096))
 	if err != nil {
 		said = []byte(err.Error())

@@ -27,7 +27,7 @@ func onlyLoopback() error {
 }
 
 // confinementTests are those that hold in all surroundings.
-const confinementTests = "^(TestTheReplicaIsReached|TestNothingElseIsReached|TestFilesOutside|TestWhatIsShown|TestWhatFiles|TestWhatNoLimit|TestOtherProcesses|TestSockets|TestItIsNobody|TestNoOtherProcess|TestWhatDoesNotEnd|TestACancelled|TestAFlood|TestLimits|TestNothingIsLeft|TestANetworkThat)"
+const confinementTests = "^(TestTheReplicaIsReached|TestNothingElseIsReached|TestFilesOutside|TestWhatIsShown|TestWhatFiles|TestWhatNoLimit|TestOtherProcesses|TestSockets|TestItIsNobody|TestNoOtherProcess|TestWhatDoesNotEnd|TestACancelled|TestAFlood|TestLimits|TestNothingIsLeft|TestAClientIsGone|TestANetworkThat)"
 
 // again runs the confinement tests as another process.
 func again(t *testing.T, where, tests string, attr *syscall.SysProcAttr) string {
