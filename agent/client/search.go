@@ -127,15 +127,15 @@ func (s *search) look(ctx context.Context, path string, named bool) {
 	if by != 0 {
 		s.looked++
 	}
-	path = realPath(path) // a link in a home makes no program of the system a user's
-	c := candidate{path: path, key: key, owner: owner, named: named}
+	c := candidate{key: key, owner: owner, named: named}
 	if known, ok := s.o.Cache.get(program(key)); ok && (!known.brief || s.listed[owner] >= MaxClients) {
 		c.known, c.id, c.client, c.err = true, key, known.client, known.err
-		c.client.Path = path
 	}
 	if c.known && errors.Is(c.err, ErrNotClient) && !named {
-		return
+		return // nearly all there are: nothing more is asked of them
 	}
+	c.path = realPath(path) // a link in a home makes no program of the system a user's
+	c.client.Path = c.path
 	s.take(ctx, c)
 }
 
