@@ -18,7 +18,7 @@ import (
 // TestE2EKinds holds tufkeeper's verdict on the two releases of this test's story
 // against what they do, for a few kinds of repositories.
 func TestE2EKinds(t *testing.T) {
-	few := []string{"root 4", "root 8", "root 9", "roots 1 to 15", "root 15", "rotate-pemold-to-ecdsa", "sha256-only", "a key type that nobody knows"}
+	few := []string{"root 4", "root 8", "root 9", "roots 1 to 15", "root 15", "rotate-pemold-to-ecdsa", "sha256-only", "p384-ecdsa", "a key type that nobody knows"}
 	kinds := slices.DeleteFunc(everyKind(), func(k kind) bool { return !slices.Contains(few, k.name) })
 	if len(kinds) != len(few) {
 		t.Fatalf("%d kinds, want %d", len(kinds), len(few))
