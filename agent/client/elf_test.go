@@ -90,3 +90,16 @@ func cosign201(version string) string {
 	return modinfo("path\tgithub.com/sigstore/cosign/v2/cmd/cosign", "mod\tgithub.com/sigstore/cosign/v2\t"+version+"\t",
 		"dep\tgithub.com/sigstore/sigstore\tv1.6.1\th1:x", "dep\tgithub.com/theupdateframework/go-tuf\tv0.5.2\th1:x")
 }
+
+// A chunk may end anywhere in a name: what it cuts off is in the next one.
+func TestANameIsCutAnywhere(t *testing.T) {
+	name := "\x00github.com/theupdateframework/go-tuf/v2/metadata/updater.(*Updater).Refresh\x00"
+	for end := range len(name) {
+		if l := client.ScanFunctions([]byte(name[:end])); l.Any() {
+			t.Errorf("%q was taken for the whole name", name[:end])
+		}
+	}
+	if l := client.ScanFunctions([]byte(name)); !l.TUFv2 {
+		t.Error("the whole name was not found")
+	}
+}

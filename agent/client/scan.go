@@ -87,6 +87,9 @@ func scanFunctions(chunk []byte, l *Linked) {
 		}
 		from := at + i
 		at = from + len(functionPrefix)
+		if at == len(chunk) {
+			return // the next chunk begins before it
+		}
 		if chunk[from-1] != 0 || chunk[at] != 's' && chunk[at] != 't' {
 			continue
 		}
