@@ -21,7 +21,7 @@ import (
 // that soaks, a cache in use) says until when.
 func (a *Agent) publish(ctx context.Context, now time.Time) {
 	a.retry = time.Time{}
-	found, _ := cache.Find(a.cfg.Caches.Paths, a.cacheMirrors()) // what cannot be found is told by look
+	found, _ := cache.Find(places(a.cfg), a.cacheMirrors()) // what cannot be found is told by look
 	sources := make(map[string]publish.Source, len(a.keepers))
 	for _, k := range a.keepers {
 		r := a.mirrors[k.cfg.Name]
@@ -153,7 +153,7 @@ func (a *Agent) cacheMirrors() []cache.Mirror {
 // watched are the directories whose change is worth a cycle.
 func (a *Agent) watched() []string {
 	dirs := append([]string(nil), a.cfg.Caches.Paths...)
-	found, _ := cache.Find(a.cfg.Caches.Paths, a.cacheMirrors())
+	found, _ := cache.Find(places(a.cfg), a.cacheMirrors())
 	for _, c := range found {
 		if c.Path != c.Base {
 			dirs = append(dirs, c.Path)

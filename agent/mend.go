@@ -37,7 +37,7 @@ func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) error {
 			sources[m.Name] = publish.Source{Set: set, FirstSeen: set.VerifiedAt(), Soak: m.Soak}
 		}
 	}
-	found, errs := cache.Find(cfg.Caches.Paths, mirrors)
+	found, errs := cache.Find(places(cfg), mirrors)
 	p := publish.New(publish.Options{
 		Policy: func(c cache.Cache) config.Policy { return policyOf(cfg, c) },
 		Log:    log.Named("publish"),

@@ -85,10 +85,19 @@ func literal(path string) string {
 // cachePlaces says where to look for caches, and what may be done there.
 func cachePlaces(cfg config.Config, env config.Env) checkup.Places {
 	return checkup.Places{
-		Bases:  cfg.Caches.Paths,
+		Caches: places(cfg),
 		Homes:  homes(env),
 		Policy: func(c cache.Cache) string { return string(policyOf(cfg, c)) },
 	}
+}
+
+// places are where clients keep their caches.
+func places(cfg config.Config) []cache.Place {
+	var all []cache.Place
+	for _, base := range cfg.Caches.Paths {
+		all = append(all, cache.Place{Base: base, Reader: cache.Cosign})
+	}
+	return all
 }
 
 // homes are the places whose clients are their owner's affair.

@@ -22,16 +22,6 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
-// Layout names how a client lays out its cache.
-type Layout string
-
-// The layouts known so far: one directory per mirror with plain JSON files, or the
-// LevelDB of cosign up to 2.5.0 and gitsign.
-const (
-	LayoutSigstoreGo Layout = "sigstore-go"
-	LayoutLegacy     Layout = "legacy"
-)
-
 // Mirror is a mirror whose caches are looked for.
 type Mirror struct {
 	Name string
@@ -52,6 +42,11 @@ type Cache struct {
 	// Base itself for the legacy layout, and where the base as a whole is at fault.
 	Path   string
 	Layout Layout
+	// Reader is the client whose place the base is.
+	Reader Reader
+	// Targets is the directory of target files where it lies apart from Path; "" for
+	// Path/targets.
+	Targets string
 	// Mirror is the name of the configured mirror this cache belongs to; "" for none of ours.
 	Mirror string
 	// URL is the mirror URL the cache stands for, as far as it is known.
@@ -90,6 +85,10 @@ type Inspection struct {
 	Damage []Damage
 	// Versions are the versions found, by role; unverified where State is Foreign.
 	Versions map[string]int64
+	// Asks says when its client asks its mirror, and NotBefore until when it does not,
+	// as the cache stands; zero when it does on its next run, or it is not known.
+	Asks      Asks
+	NotBefore time.Time
 	// TimestampExpires is the expiry of the cached timestamp: until then a legacy
 	// client does not contact its mirror. Zero when not known.
 	TimestampExpires time.Time
@@ -110,6 +109,9 @@ type Damage struct {
 	What string // "truncated", "not JSON", "bad signature", "directory", …
 	// Heals says whether the client repairs it by itself on its next run.
 	Heals bool
+	// Object says that what is wrong is not the content but the file itself: its
+	// owner, its mode, or something else that stands in its place.
+	Object bool
 }
 
 // WriteOptions say what Replace may do. The zero value allows nothing.
@@ -117,6 +119,10 @@ type WriteOptions struct {
 	// Quiet is how long a cache must have been left alone before it is written;
 	// 0 writes at once.
 	Quiet time.Duration
+	// DropAhead is how long metadata newer than its mirror's is left in a cache; after
+	// that it is removed, since its client fails on it. 0 leaves it for ever: it is
+	// what protects the client from a rollback.
+	DropAhead time.Duration
 	// Checked is when the mirror last answered with this set. It is written into
 	// <mirror>.json, which tells gh that the cache need not be refreshed yet. Zero
 	// leaves that file alone.

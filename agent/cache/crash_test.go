@@ -52,7 +52,7 @@ func dieAfter(dir, after string) {
 	set, err := trust.Verify(files, time.Now())
 	fail(err)
 	c := cache.Cache{Base: filepath.Join(dir, "root"), Layout: cache.LayoutSigstoreGo, Mirror: "sandbox", Default: true}
-	found, _ := cache.Find([]string{c.Base}, nil)
+	found, _ := cache.Find(cosignPlaces(c.Base), nil)
 	c.Path = found[0].Path
 	now := time.Now()
 	_, err = c.Replace(set, now, cache.WithStep(cache.WriteOptions{Mend: true, Publish: true, Checked: now}, func(string) {

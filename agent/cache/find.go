@@ -46,18 +46,19 @@ func plainName(name string) string {
 	return name
 }
 
-// Find lists the caches under each base: those of the configured mirrors, the
+// Find lists the caches in each place: those of the configured mirrors, the
 // legacy one, and others that look like a cache, which bear no mirror's name. A base
 // that does not exist holds none. A base that cannot be worked on is one cache whose
 // Path is the base; its inspection says why. Errors are about what was left out.
-func Find(bases []string, mirrors []Mirror) ([]Cache, []error) {
+func Find(places []Place, mirrors []Mirror) ([]Cache, []error) {
 	byDir, errs := directories(mirrors)
 	var found []Cache
-	for _, base := range bases {
-		caches, err := findIn(filepath.Clean(base), byDir, mirrors)
+	for _, p := range places {
+		p.Base = filepath.Clean(p.Base)
+		caches, err := findIn(p, byDir, mirrors)
 		found = append(found, caches...)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("looking for caches in %q: %w", base, err))
+			errs = append(errs, fmt.Errorf("looking for caches in %q: %w", p.Base, err))
 		}
 	}
 	return found, errs
@@ -91,11 +92,12 @@ func directories(mirrors []Mirror) (map[string]Mirror, []error) {
 	return byDir, errs
 }
 
-func findIn(base string, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error) {
+func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error) {
+	base := p.Base
 	if _, err := os.Lstat(base); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	whole := Cache{Base: base, Path: base, Layout: LayoutSigstoreGo, Owner: ownerOf(base)}
+	whole := Cache{Base: base, Path: base, Layout: LayoutSigstoreGo, Reader: p.Reader, Owner: ownerOf(base)}
 	root, err := openBase(base)
 	if err != nil {
 		return []Cache{whole}, nil // its inspection says why

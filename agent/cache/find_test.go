@@ -75,7 +75,7 @@ func TestFind(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(base, "notes"), 0o700))
 	must(t, os.Mkdir(filepath.Join(base, "tuf.db"), 0o700))
 	put(t, filepath.Join(base, "remote.json"), []byte(`{"mirror": "https://tuf.corp"}`))
-	found, errs := cache.Find([]string{base, filepath.Join(base, "missing")},
+	found, errs := cache.Find(cosignPlaces(base, filepath.Join(base, "missing")),
 		[]cache.Mirror{{Name: "sigstore", URL: public, Default: true}, {Name: "other", URL: "https://other"}})
 	if len(errs) > 0 {
 		t.Errorf("errors %v", errs)
@@ -103,7 +103,7 @@ func TestLegacyCacheOfTheOldBucketIsThePublicMirrors(t *testing.T) {
 	base := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(base, "tuf.db"), 0o700))
 	put(t, filepath.Join(base, "remote.json"), []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
-	found, _ := cache.Find([]string{base}, []cache.Mirror{{Name: "sigstore", URL: public, Default: true}})
+	found, _ := cache.Find(cosignPlaces(base), []cache.Mirror{{Name: "sigstore", URL: public, Default: true}})
 	if len(found) != 1 || found[0].Mirror != "sigstore" {
 		t.Errorf("found %+v, want the public mirror's", found)
 	}
@@ -114,7 +114,7 @@ func TestCollidingMirrorsAreNotManaged(t *testing.T) {
 	mirrorDir(t, base, "tuf.corp-a-b")
 	var collision *cache.CollisionError
 	t.Run("in the configuration", func(t *testing.T) {
-		found, errs := cache.Find([]string{base}, []cache.Mirror{{Name: "one", URL: "https://tuf.corp/a/b"}, {Name: "two", URL: "http://tuf.corp/a-b"}})
+		found, errs := cache.Find(cosignPlaces(base), []cache.Mirror{{Name: "one", URL: "https://tuf.corp/a/b"}, {Name: "two", URL: "http://tuf.corp/a-b"}})
 		if len(found) != 1 || found[0].Mirror != "" {
 			t.Errorf("found %+v, want one that is nobody's", found)
 		}
@@ -124,7 +124,7 @@ func TestCollidingMirrorsAreNotManaged(t *testing.T) {
 	})
 	t.Run("with the one that cosign was initialized with", func(t *testing.T) {
 		put(t, filepath.Join(base, "remote.json"), []byte(`{"mirror": "http://tuf.corp/a/b"}`))
-		found, errs := cache.Find([]string{base}, []cache.Mirror{{Name: "one", URL: "https://tuf.corp/a/b"}})
+		found, errs := cache.Find(cosignPlaces(base), []cache.Mirror{{Name: "one", URL: "https://tuf.corp/a/b"}})
 		if len(found) != 1 || found[0].Mirror != "" || found[0].URL != "http://tuf.corp/a/b" {
 			t.Errorf("found %+v, want one that is nobody's", found)
 		}
@@ -151,7 +151,7 @@ func TestGarbageInRemoteJSONIsDamage(t *testing.T) {
 			wantUntouched(t, r.base, before)
 
 			must(t, os.RemoveAll(r.path()))
-			c, _ := cache.Find([]string{r.base}, []cache.Mirror{r.mirror()})
+			c, _ := cache.Find(cosignPlaces(r.base), []cache.Mirror{r.mirror()})
 			if len(c) != 1 || c[0].Inspect(nil, time.Now()).State != cache.Damaged {
 				t.Errorf("found %+v: without a mirror's directory it is not seen", c)
 			}
@@ -165,7 +165,7 @@ func TestRemoteJSONWithoutARootIsSeen(t *testing.T) {
 	remote := filepath.Join(base, "remote.json")
 	ours := []cache.Mirror{{Name: "corp", URL: "https://tuf.corp"}, {Name: "sigstore", URL: public, Default: true}}
 	put(t, remote, []byte(`{"mirror": "https://tuf.corp"}`))
-	found, _ := cache.Find([]string{base}, ours)
+	found, _ := cache.Find(cosignPlaces(base), ours)
 	if len(found) != 1 || found[0].Mirror != "corp" {
 		t.Fatalf("found %+v, want the one of tuf.corp", found)
 	}
@@ -174,7 +174,7 @@ func TestRemoteJSONWithoutARootIsSeen(t *testing.T) {
 		t.Errorf("found %s, %q, remedy %q", in.State, in.Detail, in.Remedy)
 	}
 	put(t, remote, []byte(`{"mirror": "`+public+`"}`)) // the default one needs no root on disk
-	if found, _ := cache.Find([]string{base}, ours); len(found) != 0 {
+	if found, _ := cache.Find(cosignPlaces(base), ours); len(found) != 0 {
 		t.Errorf("found %+v, want none", found)
 	}
 
@@ -191,7 +191,7 @@ func TestCachesOfUnknownMirrorsAreBounded(t *testing.T) {
 	for i := range 60 {
 		mirrorDir(t, base, fmt.Sprintf("mirror-%d", i))
 	}
-	found, errs := cache.Find([]string{base}, nil)
+	found, errs := cache.Find(cosignPlaces(base), nil)
 	if len(found) != 50 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "10 more") {
 		t.Errorf("found %d, %v; want 50 and a count of the rest", len(found), errs)
 	}
@@ -199,7 +199,7 @@ func TestCachesOfUnknownMirrorsAreBounded(t *testing.T) {
 
 func TestUnknownMirrorIsJudgedByReadabilityOnly(t *testing.T) {
 	r := filled(t, sandbox.Options{TimestampLife: time.Hour})
-	found, _ := cache.Find([]string{r.base}, nil)
+	found, _ := cache.Find(cosignPlaces(r.base), nil)
 	if len(found) != 1 || found[0].Mirror != "" {
 		t.Fatalf("found %+v, want one that is nobody's", found)
 	}
@@ -218,7 +218,7 @@ func TestHostileNamesAreQuoted(t *testing.T) {
 	put(t, filepath.Join(base, "remote.json"), nil)
 	must(t, os.Chmod(base, 0o777))
 	for _, state := range []cache.State{cache.Unusable, cache.Damaged} {
-		found, _ := cache.Find([]string{base}, nil)
+		found, _ := cache.Find(cosignPlaces(base), nil)
 		if len(found) != 1 {
 			t.Fatalf("found %d, want 1", len(found))
 		}
@@ -249,7 +249,7 @@ func TestACrowdedBaseStillShowsOurCaches(t *testing.T) {
 		must(t, os.Mkdir(filepath.Join(base, cache.DirName(m.URL)), 0o700))
 		mirrors = append(mirrors, m)
 	}
-	found, errs := cache.Find([]string{base}, mirrors)
+	found, errs := cache.Find(cosignPlaces(base), mirrors)
 	if len(found) != 9 || found[0].Mirror != "m0" || found[7].Mirror != "m7" || found[8].Layout != cache.LayoutLegacy {
 		t.Errorf("found %d: %+v", len(found), found)
 	}

@@ -43,7 +43,7 @@ func legacy(t *testing.T, f trust.Files) (c cache.Cache, held *leveldb.DB) {
 	for path, data := range f.Artifacts {
 		must(t, os.WriteFile(filepath.Join(base, "targets", path), data, 0o600))
 	}
-	found, errs := cache.Find([]string{base}, []cache.Mirror{{Name: "sigstore", URL: public, Default: true}})
+	found, errs := cache.Find(cosignPlaces(base), []cache.Mirror{{Name: "sigstore", URL: public, Default: true}})
 	if len(found) != 1 || len(errs) > 0 || found[0].Layout != cache.LayoutLegacy || found[0].Mirror != "sigstore" {
 		t.Fatalf("found %+v, %v; want one legacy cache", found, errs)
 	}

@@ -99,7 +99,7 @@ func (r *rig) mirror() cache.Mirror {
 // cache is the one cache of the rig, as Find finds it.
 func (r *rig) cache(t *testing.T) cache.Cache {
 	t.Helper()
-	found, errs := cache.Find([]string{r.base}, []cache.Mirror{r.mirror()})
+	found, errs := cache.Find(cosignPlaces(r.base), []cache.Mirror{r.mirror()})
 	if len(found) != 1 || len(errs) > 0 {
 		t.Fatalf("found %+v, %v; want one cache", found, errs)
 	}
@@ -194,4 +194,13 @@ func copyFile(t *testing.T, from, to string) {
 	_, err = io.Copy(out, in)
 	must(t, err)
 	must(t, out.Close())
+}
+
+// cosignPlaces are places of cosign's caches.
+func cosignPlaces(bases ...string) []cache.Place {
+	var places []cache.Place
+	for _, b := range bases {
+		places = append(places, cache.Place{Base: b, Reader: cache.Cosign})
+	}
+	return places
 }

@@ -17,7 +17,7 @@ import (
 // wantUnusable inspects and writes, and wants both refused with something to type.
 func wantUnusable(t *testing.T, r *rig, reason, remedy string) {
 	t.Helper()
-	found, _ := cache.Find([]string{r.base}, []cache.Mirror{r.mirror()})
+	found, _ := cache.Find(cosignPlaces(r.base), []cache.Mirror{r.mirror()})
 	if len(found) != 1 {
 		t.Fatalf("found %+v, want one", found)
 	}
@@ -39,7 +39,7 @@ func TestLinkedMirrorDirectoryIsNotFollowed(t *testing.T) {
 		must(t, os.Rename(r.path(), where))
 		must(t, os.Symlink(where, r.path()))
 		before := picture(t, where)
-		found, _ := cache.Find([]string{r.base}, []cache.Mirror{r.mirror()})
+		found, _ := cache.Find(cosignPlaces(r.base), []cache.Mirror{r.mirror()})
 		for _, c := range found {
 			if c.Mirror != "sandbox" {
 				continue

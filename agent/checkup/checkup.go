@@ -22,7 +22,7 @@ import (
 
 // Places says where caches are looked for.
 type Places struct {
-	Bases []string // cache roots, such as /home/ada/.sigstore/root
+	Caches []cache.Place
 	// Homes are the directories below which a cache is its owner's affair.
 	Homes []string
 	// Policy says, in config's words, what may be done to a cache.
@@ -32,7 +32,7 @@ type Places struct {
 // Caches finds the caches of p and inspects each against the last good set of
 // its mirror at now. The second result names what could not be seen.
 func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFacts, []string) {
-	found, errs := cache.Find(p.Bases, mirrors)
+	found, errs := cache.Find(p.Caches, mirrors)
 	sets := make(map[string]*trust.Set, len(mirrors))
 	for _, m := range mirrors {
 		sets[m.Name] = m.Set

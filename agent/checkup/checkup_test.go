@@ -30,7 +30,7 @@ func TestCachesAreSeenWithTheirPlaceAndPolicy(t *testing.T) {
 		}
 	}
 	facts, unseen := checkup.Caches(checkup.Places{
-		Bases: []string{home, system}, Homes: []string{home},
+		Caches: []cache.Place{{Base: home, Reader: cache.Cosign}, {Base: system, Reader: cache.Cosign}}, Homes: []string{home},
 		Policy: func(c cache.Cache) string { return "policy of " + filepath.Base(c.Base) },
 	}, []cache.Mirror{{Name: "test", URL: server.URL}}, time.Now())
 	if len(facts) != 2 || len(unseen) != 0 {

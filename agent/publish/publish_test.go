@@ -65,7 +65,7 @@ func (r *rig) mustRead(t *testing.T) {
 
 func (r *rig) caches(t *testing.T) []cache.Cache {
 	t.Helper()
-	found, errs := cache.Find([]string{r.base}, []cache.Mirror{{Name: "sandbox", URL: r.url, Default: true}})
+	found, errs := cache.Find(cosignPlaces(r.base), []cache.Mirror{{Name: "sandbox", URL: r.url, Default: true}})
 	if len(found) != 1 || len(errs) > 0 {
 		t.Fatalf("found %+v, %v", found, errs)
 	}
@@ -269,4 +269,13 @@ func TestStopsBetweenCaches(t *testing.T) {
 	if outs := r.publisher.Publish(ctx, r.caches(t), nil, time.Now()); len(outs) != 0 {
 		t.Errorf("%+v after the end", outs)
 	}
+}
+
+// cosignPlaces are places of cosign's caches.
+func cosignPlaces(bases ...string) []cache.Place {
+	var places []cache.Place
+	for _, b := range bases {
+		places = append(places, cache.Place{Base: b, Reader: cache.Cosign})
+	}
+	return places
 }
