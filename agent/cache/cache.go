@@ -29,6 +29,9 @@ type Mirror struct {
 	// Default says that clients carry this mirror's root in themselves and start
 	// from it, whatever root.json their cache holds.
 	Default bool
+	// DefaultFor are readers that carry this mirror's root in themselves where Default
+	// does not hold: gh has one for GitHub's own mirror.
+	DefaultFor []Reader
 	// Set is the last good set, nil before the first refresh. [Find] does not read it.
 	Set *trust.Set
 }
