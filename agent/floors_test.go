@@ -74,7 +74,7 @@ var homes = map[string][]string{
 	"github.com/coreos/go-systemd/v22":                         {"cmd/tufkeeper"},
 	"github.com/dustin/go-humanize":                            {"agent/status"},
 	"github.com/fsnotify/fsnotify":                             {"agent/watch"},
-	"github.com/golang/snappy":                                 {"agent/cache", "agent/leveldb"}, // what LevelDB packs its blocks with
+	"github.com/golang/snappy":                                 {"agent/leveldb"}, // what LevelDB packs its blocks with
 	"github.com/hashicorp/go-hclog":                            everywhere,
 	"github.com/hashicorp/hcl/v2":                              {"agent/config"},
 	"github.com/kardianos/service":                             {"cmd/tufkeeper"},
@@ -85,7 +85,7 @@ var homes = map[string][]string{
 	"github.com/sigstore/sigstore-go":                          {"agent/sandbox", "agent/trust"},
 	"github.com/spf13/cobra":                                   {"cmd/tufkeeper"},
 	"github.com/spf13/pflag":                                   {"cmd/tufkeeper"},
-	"github.com/syndtr/goleveldb":                              {"agent/cache", "agent/leveldb"},
+	"github.com/syndtr/goleveldb":                              {"agent/leveldb"},
 	"github.com/theupdateframework/go-tuf/v2":                  {"agent/refresh", "agent/sandbox", "agent/trust"},
 	"github.com/zclconf/go-cty":                                {"agent/config"},
 	"golang.org/x/sync":                                        everywhere,

@@ -9,11 +9,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/tufkeeper/tufkeeper/agent/leveldb"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
@@ -26,7 +28,7 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 		return cannotLook(err)
 	}
 	defer base.Close()
-	held, err := readLevelDB(base, legacyName)
+	held, err := readLegacy(base)
 	var u *UnusableError
 	switch {
 	case errors.As(err, &u):
@@ -47,6 +49,52 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 		in.Remedy = cmp.Or(in.Remedy, "with cosign 2.5.1 or newer: cosign initialize")
 	}
 	return in
+}
+
+// readLegacy returns the documents of a legacy cache by role.
+func readLegacy(base *os.Root) (map[string][]byte, error) {
+	info, err := base.Lstat(legacyName)
+	switch {
+	case err != nil:
+		return nil, &BusyError{RetryAfter: retrySoon} // it was there when the cache was found
+	case !info.IsDir():
+		return nil, errors.New("not a directory")
+	}
+	dir, err := base.OpenRoot(legacyName)
+	if err != nil {
+		return nil, unusable(filepath.Join(base.Name(), legacyName), err)
+	}
+	defer dir.Close()
+	roles := []string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets}
+	var keys []string
+	for _, role := range roles {
+		keys = append(keys, role+".json")
+	}
+	values, err := leveldb.Read(dir, keys...)
+	switch {
+	case errors.Is(err, leveldb.ErrChanging):
+		return nil, &BusyError{RetryAfter: retrySoon}
+	case errors.Is(err, fs.ErrPermission):
+		path := dir.Name()
+		var of *fs.PathError
+		if errors.As(err, &of) {
+			path = filepath.Join(path, of.Path)
+		}
+		return nil, unusable(path, err)
+	case err != nil:
+		return nil, err
+	}
+	held := map[string][]byte{}
+	for _, role := range roles {
+		data, ok := values[role+".json"]
+		if int64(len(data)) > trust.MaxSize(role) {
+			return nil, fmt.Errorf("%s: too large", role)
+		}
+		if ok {
+			held[role] = data
+		}
+	}
+	return held, nil
 }
 
 func (c Cache) legacyDamage(all ...Damage) Inspection {

@@ -4,19 +4,14 @@ package cache_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/golang/snappy"
 	"github.com/syndtr/goleveldb/leveldb"
-	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/util"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
@@ -183,106 +178,6 @@ func FuzzLegacy(f *testing.F) {
 			t.Errorf("found %q, %q", in.State, in.Detail)
 		}
 	})
-}
-
-// database makes a legacy cache of many small tables, each Put in one of its own,
-// and hands every table to change before it is looked at.
-func database(t *testing.T, change func(table []byte) []byte) cache.Cache {
-	t.Helper()
-	base := t.TempDir()
-	// Nothing is compacted by us: the tables are left for whoever opens the copy.
-	db, err := leveldb.OpenFile(filepath.Join(base, "tuf.db"), &opt.Options{
-		WriteBuffer: 1 << 10, Compression: opt.NoCompression,
-		CompactionL0Trigger: 1000, WriteL0SlowdownTrigger: 2000, WriteL0PauseTrigger: 3000,
-	})
-	must(t, err)
-	for range 12 {
-		for _, role := range []string{"root", "timestamp", "snapshot", "targets"} {
-			must(t, db.Put([]byte(role+".json"), bytes.Repeat([]byte("x"), 600), nil))
-		}
-	}
-	must(t, db.Close())
-	tables, err := filepath.Glob(filepath.Join(base, "tuf.db", "*.ldb"))
-	if err != nil || len(tables) < 4 {
-		t.Fatalf("made %d tables, %v; the point needs 4", len(tables), err)
-	}
-	for _, name := range tables {
-		data, err := os.ReadFile(name)
-		must(t, err)
-		put(t, name, change(data))
-	}
-	return cache.Cache{Base: base, Path: base, Layout: cache.LayoutLegacy}
-}
-
-// withIndex puts an index of our own, with a good checksum, over the data of a table.
-func withIndex(table, index []byte, size uint64) []byte {
-	block := append(bytes.Clone(index), 0) // not packed
-	block = binary.LittleEndian.AppendUint32(block, util.NewCRC(block).Value())
-	if len(block) > len(table)-48 {
-		table = append(make([]byte, len(block)), table[len(table)-48:]...)
-	}
-	copy(table, block)
-	footer := table[len(table)-48:]
-	_, a := binary.Uvarint(footer)
-	_, b := binary.Uvarint(footer[a:])
-	clear(footer[a+b : 40])
-	binary.PutUvarint(footer[a+b+binary.PutUvarint(footer[a+b:], 0):], size)
-	return table
-}
-
-// indexOf is an index block that names one block again and again.
-func indexOf(times int, offset, size uint64) []byte {
-	var index []byte
-	for range times {
-		value := binary.AppendUvarint(binary.AppendUvarint(nil, offset), size)
-		key := "zzzz\x01\x00\x00\x00\x00\x00\x00\x00"
-		for _, n := range []int{0, len(key), len(value)} {
-			index = binary.AppendUvarint(index, uint64(n))
-		}
-		index = append(append(index, key...), value...)
-	}
-	return append(index, 0, 0, 0, 0, 1, 0, 0, 0)
-}
-
-// A database is its owner's word. Lengths in it that lie cost neither memory nor,
-// on a goroutine that nobody guards, the agent (measured with goleveldb's DB).
-func TestLegacyDatabaseThatLies(t *testing.T) {
-	for _, size := range []uint64{3 << 30, 1 << 46, 1 << 62, 1<<64 - 1} {
-		for name, change := range map[string]func([]byte) []byte{
-			"of a block": func(table []byte) []byte {
-				index := indexOf(1, 0, size)
-				return withIndex(table, index, uint64(len(index)))
-			},
-			"of an index": func(table []byte) []byte { return withIndex(table, nil, size) },
-		} {
-			t.Run(fmt.Sprintf("a size of %d %s", size, name), func(t *testing.T) {
-				c := database(t, change)
-				for range 5 { // what runs beside us needs a moment to fail
-					var before, after runtime.MemStats
-					runtime.ReadMemStats(&before)
-					wantLegacy(t, c.Inspect(nil, time.Now()), cache.Damaged, "tuf.db: ")
-					runtime.ReadMemStats(&after)
-					if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
-						t.Errorf("took %d MiB", used>>20)
-					}
-				}
-			})
-		}
-	}
-}
-
-func TestLegacyDatabaseThatUnpacksWithoutEnd(t *testing.T) {
-	packed := snappy.Encode(nil, make([]byte, 8<<20))
-	bomb := append(bytes.Clone(packed), 1)
-	bomb = binary.LittleEndian.AppendUint32(bomb, util.NewCRC(bomb).Value())
-	c := database(t, func(table []byte) []byte {
-		index := indexOf(10_000, 1<<20, uint64(len(packed))) // far behind itself, and always of one length
-		whole := append(bytes.Clone(index), 0)
-		whole = binary.LittleEndian.AppendUint32(whole, util.NewCRC(whole).Value())
-		whole = append(append(whole, make([]byte, 1<<20-len(whole))...), bomb...)
-		return withIndex(append(whole, table[len(table)-48:]...), index, uint64(len(index)))
-	})
-	wantLegacy(t, c.Inspect(nil, time.Now()), cache.Damaged, "more data")
 }
 
 // The newest value counts, in whichever table or journal it is.

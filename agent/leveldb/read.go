@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cache
+package leveldb
 
 import (
 	"bytes"
@@ -14,8 +14,6 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/journal"
 	"github.com/syndtr/goleveldb/leveldb/storage"
 	"github.com/syndtr/goleveldb/leveldb/util"
-
-	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
 // The copy is read here, and not by goleveldb's DB: that one believes every length in
@@ -24,10 +22,6 @@ import (
 // not depend on its input. The format is LevelDB's doc/table_format.md and
 // doc/log_format.md.
 
-// maxUnpacked bounds what all blocks of a database may unpack to, each counted as
-// often as it is named.
-const maxUnpacked = 2 * maxTableTotal
-
 const (
 	footerSize  = 48
 	tableMagic  = "\x57\xfb\x80\x8b\x24\x75\x47\xdb"
@@ -35,45 +29,55 @@ const (
 	batchHeader = 12
 )
 
-// reading is one pass over a copy: the newest of each document met so far.
+// A mode says how much is expected of a copy.
+type mode bool
+
+const (
+	whole      mode = false // a manifest, and every table it names: else it may be torn
+	recovering mode = true  // what is left is read, as its owner does
+)
+
+// reading is one pass over a copy: the newest of each key met so far.
 type reading struct {
-	held map[string]entry
-	left int // bytes that may still be unpacked
+	held map[string]entry // an entry for each key that is asked for
+	left int              // bytes that may still be unpacked
 }
 
 type entry struct {
 	seq  uint64
-	data []byte // nil for deleted
+	data []byte // nil for none, or deleted
 }
 
-// documents reads what a legacy client reads: the newest value of each role, in the
-// tables that the manifest names (all of them where it cannot be read, as its client
-// recovers them), and in the journals.
-func (t tables) documents() (map[string][]byte, error) {
+// values reads the newest value of each key, in the tables that the manifest names
+// (all of them where it cannot be followed, as the owner recovers them), and in the
+// journals.
+func (f files) values(keys []string, m mode) (map[string][]byte, error) {
 	r := reading{held: map[string]entry{}, left: maxUnpacked}
-	live, known := t.live()
-	for fd, data := range t.data {
-		if fd.Type != storage.TypeTable || known && !live[fd.Num] {
+	for _, key := range keys {
+		r.held[key] = entry{}
+	}
+	live, fault := f.live()
+	if fault != nil && m == whole && len(f.data) > 0 {
+		return nil, fault
+	}
+	for fd, data := range f.data {
+		if fd.Type != storage.TypeTable || fault == nil && !live[fd.Num] {
 			continue
 		}
 		if err := r.table(data); err != nil {
 			return nil, fmt.Errorf("table %d: %w", fd.Num, err)
 		}
 	}
-	for fd, data := range t.data {
+	for fd, data := range f.data {
 		if fd.Type == storage.TypeJournal {
-			// A client that crashed left its last record cut off; the next one skips it.
+			// An owner that crashed left its last record cut off; its next start skips it.
 			records(data, r.batch)
 		}
 	}
 	held := map[string][]byte{}
-	for _, role := range []string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets} {
-		e := r.held[role+".json"]
-		if int64(len(e.data)) > trust.MaxSize(role) {
-			return nil, errors.New(databaseTooBig)
-		}
+	for key, e := range r.held {
 		if e.data != nil {
-			held[role] = e.data
+			held[key] = e.data
 		}
 	}
 	return held, nil
@@ -109,15 +113,15 @@ const (
 	previousNum  = 9
 )
 
-// live returns the numbers of the tables that the manifest names; false when it
-// cannot be read.
-func (t tables) live() (map[int64]bool, bool) {
-	manifest, ok := t.data[t.meta]
-	if !ok || len(manifest) == 0 {
-		return nil, false
+// live returns the numbers of the tables that the manifest names; an error when it
+// cannot be read, or one of them is not there.
+func (f files) live() (map[int64]bool, error) {
+	manifest := f.data[f.meta]
+	if len(manifest) == 0 {
+		return nil, errors.New("no manifest")
 	}
 	live := map[int64]bool{}
-	whole := records(manifest, func(record []byte) error {
+	ended := records(manifest, func(record []byte) error {
 		c := cursor{rest: record}
 		for len(c.rest) > 0 && !c.bad {
 			switch c.uvarint() {
@@ -143,7 +147,15 @@ func (t tables) live() (map[int64]bool, bool) {
 		}
 		return c.err()
 	})
-	return live, whole
+	if !ended {
+		return nil, errors.New("manifest: corrupt")
+	}
+	for n := range live {
+		if _, there := f.data[storage.FileDesc{Type: storage.TypeTable, Num: n}]; !there {
+			return nil, fmt.Errorf("table %d: missing", n)
+		}
+	}
+	return live, nil
 }
 
 // table reads one table: its index names its blocks, which hold its entries.
@@ -197,7 +209,7 @@ func (r *reading) block(table []byte, h handle) ([]byte, error) {
 		}
 	}
 	if r.left -= unpacked; r.left < 0 {
-		return nil, errors.New(databaseTooBig)
+		return nil, ErrTooBig
 	}
 	switch how {
 	case plain:
@@ -264,17 +276,13 @@ const (
 	valueEntry   = 1
 )
 
-// see keeps an entry when it is of one of the documents, and the newest so far.
+// see keeps an entry when it is asked for, and the newest so far.
 func (r *reading) see(key []byte, seq uint64, kind byte, value []byte) error {
 	if kind != valueEntry && kind != deletedEntry {
 		return errCorrupt
 	}
-	switch string(key) {
-	case "root.json", "timestamp.json", "snapshot.json", "targets.json":
-	default:
-		return nil
-	}
-	if known, ok := r.held[string(key)]; ok && known.seq > seq {
+	known, asked := r.held[string(key)]
+	if !asked || known.seq > seq {
 		return nil
 	}
 	e := entry{seq: seq}
