@@ -83,6 +83,7 @@ type Agent struct {
 	scans     *client.ScanCache
 	distro    *distro.Distro // nil when it cannot be opened
 	watcher   *watch.Watcher // nil when nothing is watched (Once)
+	mender    *mender        // nil with it
 
 	clients   []health.ClientFacts
 	unseen    []string // of the last client scan
@@ -91,6 +92,8 @@ type Agent struct {
 	cfgError  string
 	stateErr  string
 	retry     time.Time // when a cache wants to be published to again
+	ended     time.Time // the last cycle, which
+	took      time.Duration
 	alertErr  string
 	failed    map[string]string // why a cache could not be written, by path
 	memory    memory
@@ -251,8 +254,12 @@ func (a *Agent) loop(ctx context.Context) error {
 				a.clientsAt = time.Time{} // a new root is judged against what is installed now
 				tasks.watcher.Watch(a.watched())
 			}
-		case <-tasks.watcher.Changes():
-			tasks.drain() // one cycle looks at all of them
+		case <-tasks.mender.seen: // what could be mended is mended
+			if next := a.rest(); time.Until(next) > 0 {
+				timer.Stop()
+				a.wantBy(next)
+				continue
+			}
 		case <-timer.C:
 		case <-a.o.Wake:
 			timer.Stop()
@@ -282,6 +289,8 @@ func (a *Agent) cycle(ctx context.Context) status.Report {
 	problems, changes := a.judge(facts)
 	report := a.tell(facts, problems)
 	a.callOut(ctx, changes)
-	a.log.Debug(evCycle, "took", time.Since(start).Round(time.Millisecond).String(), "problems", len(problems))
+	a.ended = time.Now()
+	a.took = a.ended.Sub(start)
+	a.log.Debug(evCycle, "took", a.took.Round(time.Millisecond).String(), "problems", len(problems))
 	return report
 }

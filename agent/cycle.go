@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/alert"
@@ -32,10 +33,9 @@ func (a *Agent) publish(ctx context.Context, now time.Time) {
 			Set: r.facts.Set, FirstSeen: r.firstSeen, Checked: r.checked, Soak: k.cfg.Soak,
 		}
 	}
-	if a.watcher != nil {
-		for _, c := range found {
-			defer a.watcher.Expect(c.Base)()
-		}
+	if a.mender != nil {
+		a.mender.learn(known{places(a.cfg), a.cacheMirrors(), sources})
+		defer expect(a.watcher, found)()
 	}
 	a.failed = map[string]string{}
 	for _, out := range a.publisher.Publish(ctx, found, sources, now) {
@@ -124,6 +124,10 @@ func (a *Agent) untilNext() time.Duration {
 	return max(wait, 10*time.Millisecond)
 }
 
+// rest is when the next cycle may begin that only tells what changed on disk: who
+// changes caches all the time does not keep this host busy.
+func (a *Agent) rest() time.Time { return a.ended.Add(min(10*a.took, 5*time.Second)) }
+
 // wantBy asks for a cycle at t at the latest.
 func (a *Agent) wantBy(t time.Time) {
 	if a.retry.IsZero() || t.Before(a.retry) {
@@ -152,14 +156,17 @@ func (a *Agent) cacheMirrors() []cache.Mirror {
 
 // watched are the directories whose change is worth a cycle.
 func (a *Agent) watched() []string {
-	dirs := append([]string(nil), a.cfg.Caches.Paths...)
-	found, _ := cache.Find(places(a.cfg), a.cacheMirrors())
-	for _, c := range found {
-		if c.Path != c.Base {
-			dirs = append(dirs, c.Path)
-		}
+	all := places(a.cfg)
+	found, _ := cache.Find(all, a.cacheMirrors())
+	var dirs []string
+	for _, p := range all {
+		dirs = append(dirs, p.Base, p.Targets)
 	}
-	return dirs
+	for _, c := range found {
+		dirs = append(dirs, c.Path, c.Targets)
+	}
+	slices.Sort(dirs)
+	return slices.DeleteFunc(slices.Compact(dirs), func(d string) bool { return d == "" })
 }
 
 func (a *Agent) closeKeepers() {

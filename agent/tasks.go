@@ -11,9 +11,11 @@ import (
 )
 
 // tasks are the goroutines that run beside the loop for one config: a keeper
-// for each mirror, so that one that hangs holds up no other, and the watcher.
+// for each mirror, so that one that hangs holds up no other, the watcher, and the mender
+// that answers it.
 type tasks struct {
 	watcher *watch.Watcher
+	mender  *mender
 	results chan result
 	failed  chan error // at most one value: why a task could not go on
 	wakes   []chan struct{}
@@ -36,7 +38,8 @@ func (a *Agent) start(ctx context.Context) *tasks {
 		cancel:  cancel,
 		group:   group,
 	}
-	a.watcher = t.watcher
+	t.mender = newMender(a.publisher, t.watcher)
+	a.watcher, a.mender = t.watcher, t.mender
 	t.watcher.Watch(a.watched())
 	group.Go(func() error {
 		err := t.watcher.Run(ctx)
@@ -44,6 +47,10 @@ func (a *Agent) start(ctx context.Context) *tasks {
 			t.failed <- err
 		}
 		return err
+	})
+	group.Go(func() error {
+		t.mender.run(ctx)
+		return nil
 	})
 	for _, k := range a.keepers {
 		wake := make(chan struct{}, 1)
@@ -62,17 +69,6 @@ func (t *tasks) wake() {
 		select {
 		case w <- struct{}{}:
 		default: // it has been asked already
-		}
-	}
-}
-
-// drain takes the changes that have come already.
-func (t *tasks) drain() {
-	for {
-		select {
-		case <-t.watcher.Changes():
-		default:
-			return
 		}
 	}
 }

@@ -13,6 +13,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -69,12 +70,16 @@ type Outcome struct {
 }
 
 // A Publisher writes caches, one after the other. It remembers the newest set of
-// each mirror that has soaked, to mend with while a newer one soaks. It is not safe
-// for concurrent use.
+// each mirror that has soaked, to mend with while a newer one soaks. Its methods
+// may be called from any goroutine; two that come to the same cache write it one
+// after the other.
 type Publisher struct {
-	o       Options
+	o Options
+
+	mu      sync.Mutex
 	settled map[string]Source
-	failed  map[string]string // the last error by cache path: it is told once
+	failed  map[string]string      // the last error by cache path: it is told once
+	at      map[string]*sync.Mutex // held while the cache of that path is written
 }
 
 // New returns a Publisher.
@@ -82,7 +87,7 @@ func New(o Options) *Publisher {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Publisher{o: o, settled: map[string]Source{}, failed: map[string]string{}}
+	return &Publisher{o: o, settled: map[string]Source{}, failed: map[string]string{}, at: map[string]*sync.Mutex{}}
 }
 
 // Publish brings every cache forward to the set of its mirror and mends it, as far
@@ -90,11 +95,13 @@ func New(o Options) *Publisher {
 // A cache without a source is at most freed of what stands in its client's way. It
 // stops between two caches when ctx ends; what was not reached is not in the answer.
 func (p *Publisher) Publish(ctx context.Context, caches []cache.Cache, sources map[string]Source, now time.Time) []Outcome {
+	p.mu.Lock()
 	for name, s := range sources {
 		if s.Set != nil && s.settles(now) == 0 {
 			p.settled[name] = s
 		}
 	}
+	p.mu.Unlock()
 	var outcomes []Outcome
 	for _, c := range caches {
 		if ctx.Err() != nil {
@@ -105,6 +112,19 @@ func (p *Publisher) Publish(ctx context.Context, caches []cache.Cache, sources m
 		outcomes = append(outcomes, out)
 	}
 	return outcomes
+}
+
+// alone waits until nobody else of this program writes the cache at path.
+func (p *Publisher) alone(path string) (done func()) {
+	p.mu.Lock()
+	at, ok := p.at[path]
+	if !ok {
+		at = &sync.Mutex{}
+		p.at[path] = at
+	}
+	p.mu.Unlock()
+	at.Lock()
+	return at.Unlock
 }
 
 // one does one cache.
@@ -121,9 +141,12 @@ func (p *Publisher) one(c cache.Cache, s Source, now time.Time) Outcome {
 		out.Skipped = "by policy"
 		return out
 	}
+	defer p.alone(c.Path)()
 	set := s.Set
 	if wait := s.settles(now); set != nil && wait > 0 {
+		p.mu.Lock()
 		old, ok := p.settled[c.Mirror]
+		p.mu.Unlock()
 		if ok && len(old.Set.Expired(now)) == 0 {
 			set = old.Set // what every edge of the mirror answers with, at least
 			s.Checked = old.Checked

@@ -59,6 +59,8 @@ func (p *Publisher) tell(out Outcome) {
 			log.Info(evPublished, "file", plain(filepath.Base(file)), "took", text(out.Took))
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch {
 	case out.Err != nil && p.failed[out.Cache.Path] != out.Err.Error():
 		log.Warn(evSkipped, "error", out.Err)

@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -38,11 +39,12 @@ func (d *debouncer) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		// The next to send is the one that is due first.
+		// The next to send is the one that is due first; of two that are due at once,
+		// the one that tells more.
 		var out chan<- Change
 		var next Change
 		if len(waiting) > 0 {
-			first := slices.MinFunc(waiting, func(a, b pending) int { return a.due.Compare(b.due) })
+			first := slices.MinFunc(waiting, sooner)
 			if left := time.Until(first.due); left <= 0 {
 				out, next = d.out, first.Change
 			} else {
@@ -72,10 +74,19 @@ func (d *debouncer) merge(waiting []pending, c Change) []pending {
 	if c.Scan {
 		return waiting // it needs no stillness of its own
 	}
+	if c.Overflow && !p.Scan {
+		return waiting // nobody knows whether this directory changed: another's storm does not put it off
+	}
 	p.Scan = false
 	p.due = c.At.Add(d.wait)
 	if last := p.At.Add(patience * d.wait); p.due.After(last) {
 		p.due = last
 	}
 	return waiting
+}
+
+// sooner orders what waits. A cache is named with its base, by one notification:
+// the deeper of the two says where to look.
+func sooner(a, b pending) int {
+	return cmp.Or(a.due.Compare(b.due), cmp.Compare(len(b.Dir), len(a.Dir)))
 }

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/publish"
+	"github.com/tufkeeper/tufkeeper/agent/watch"
+)
+
+const (
+	// menders bounds how many directories are mended at once: most of the time goes
+	// to the disk, and one that hangs (a dead network file system) holds up no other.
+	menders = 8
+	// shortest is the shortest pause before a cache that was in use is tried again.
+	shortest = 10 * time.Millisecond
+)
+
+// A mender mends what has changed as soon as it has, beside the loop: a cycle
+// looks at every cache and sometimes at every client, and whoever damaged a cache
+// is not kept waiting for that. It knows nothing that the last cycle did not know,
+// and leaves judging and telling to the next one.
+type mender struct {
+	publisher *publish.Publisher
+	watcher   *watch.Watcher
+	// seen gets a value when something has changed that a cycle should look at.
+	seen chan struct{}
+
+	mu    sync.Mutex
+	known known
+	again map[string]bool // directories that are tried again by themselves
+}
+
+// known is what caches are found and mended with.
+type known struct {
+	places  []cache.Place
+	mirrors []cache.Mirror
+	sources map[string]publish.Source
+}
+
+func newMender(p *publish.Publisher, w *watch.Watcher) *mender {
+	return &mender{publisher: p, watcher: w, seen: make(chan struct{}, 1), again: map[string]bool{}}
+}
+
+// learn takes over what the loop knows now. Nothing of it is changed any more.
+func (m *mender) learn(k known) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known = k
+}
+
+// run mends until ctx ends, and then waits for what it has begun.
+func (m *mender) run(ctx context.Context) {
+	var begun sync.WaitGroup
+	defer begun.Wait()
+	slots := make(chan struct{}, menders)
+	retry := make(chan string)
+	for {
+		var dir string
+		var tell bool
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-m.watcher.Changes():
+			if c.Scan { // nothing is known to have changed: the cycle looks at all there is
+				m.tell()
+				continue
+			}
+			dir, tell = c.Dir, true
+		case dir = <-retry:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case slots <- struct{}{}:
+		}
+		begun.Go(func() {
+			defer func() { <-slots }()
+			did, wait := m.mend(ctx, dir)
+			if wait > 0 {
+				m.later(ctx, dir, wait, retry)
+			}
+			if tell || did {
+				m.tell()
+			}
+		})
+	}
+}
+
+// tell asks for a cycle.
+func (m *mender) tell() {
+	select {
+	case m.seen <- struct{}{}:
+	default: // one is asked for already, and will see this too
+	}
+}
+
+// later has dir tried again, once however often it is asked for.
+func (m *mender) later(ctx context.Context, dir string, wait time.Duration, retry chan<- string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.again[dir] {
+		return
+	}
+	m.again[dir] = true
+	time.AfterFunc(max(wait, shortest), func() {
+		m.mu.Lock()
+		delete(m.again, dir)
+		m.mu.Unlock()
+		select {
+		case retry <- dir:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// mend mends the caches that a change of dir concerns, and brings them forward, as
+// policy allows. It says whether there was anything to do, and when to try again; 0
+// for not.
+func (m *mender) mend(ctx context.Context, dir string) (did bool, wait time.Duration) {
+	m.mu.Lock()
+	k := m.known
+	m.mu.Unlock()
+	var concerned []cache.Place
+	for _, p := range k.places {
+		if within(dir, p.Base) || within(p.Base, dir) || p.Targets != "" && within(dir, p.Targets) {
+			concerned = append(concerned, p)
+		}
+	}
+	found, _ := cache.Find(concerned, k.mirrors) // what cannot be found is told by look
+	found = slices.DeleteFunc(found, func(c cache.Cache) bool {
+		return !within(c.Path, dir) && (c.Targets == "" || !within(c.Targets, dir))
+	})
+	defer expect(m.watcher, found)()
+	for _, out := range m.publisher.Publish(ctx, found, k.sources, time.Now()) {
+		did = did || !out.Change.Empty() || out.Err != nil
+		if out.RetryAfter > 0 && (wait == 0 || out.RetryAfter < wait) {
+			wait = out.RetryAfter
+		}
+	}
+	return did, wait
+}
+
+// expect tells the watcher that these caches are about to be written.
+func expect(w *watch.Watcher, caches []cache.Cache) (done func()) {
+	dirs := map[string]bool{}
+	for _, c := range caches {
+		dirs[c.Base] = true
+		if c.Targets != "" {
+			dirs[c.Targets] = true
+		}
+	}
+	var all []func()
+	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
+		all = append(all, w.Expect(dir))
+	}
+	return func() {
+		for _, done := range all {
+			done()
+		}
+	}
+}
+
+// within reports whether path is dir or lies below it.
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
