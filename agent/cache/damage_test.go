@@ -93,8 +93,15 @@ func TestEveryDamageIsMended(t *testing.T) {
 				if at >= 0 && found.Damage[at].Heals == lasting && !throughLink {
 					t.Errorf("%+v: heals should be %v", found.Damage[at], !lasting)
 				}
-				if lasting && found.State != cache.Damaged {
-					t.Errorf("state %s (%s), want damaged", found.State, found.Detail)
+				want := cache.Damaged
+				if b.name == "directory" {
+					want = cache.Unusable
+				}
+				if lasting && found.State != want {
+					t.Errorf("state %s (%s), want %s", found.State, found.Detail, want)
+				}
+				if at >= 0 && found.Damage[at].Object != slices.Contains([]string{"directory", "dangling link"}, b.name) {
+					t.Errorf("%+v: what is at fault is told wrongly", found.Damage[at])
 				}
 				if lasting && found.Consequence == "" {
 					t.Error("no consequence told")
@@ -214,7 +221,7 @@ func TestMirrorDirectoryThatIsAFile(t *testing.T) {
 			if err := r.read(); err == nil {
 				t.Fatal("its client does not mind")
 			}
-			r.wantState(t, cache.Damaged)
+			r.wantState(t, cache.Unusable)
 			if change := r.replace(t, cache.WriteOptions{Mend: true}); len(change.Aside) != 1 {
 				t.Errorf("change %+v, want one moved aside", change)
 			}

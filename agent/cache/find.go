@@ -26,35 +26,24 @@ const (
 	publicMirror  = "https://tuf-repo-cdn.sigstore.dev" // what cosign calls default, to the letter
 )
 
-// DirName is the directory that sigstore-go, and so cosign from 2.5.1 and gh, keeps
-// the cache of a mirror in: the URL without its scheme, '/' and ':' turned into '-',
-// in lower case, nothing else (sigstore-go pkg/tuf, URLToPath). It is "" for a URL
-// that makes no directory of its own ("https://..").
-func DirName(url string) string {
-	name := strings.TrimPrefix(url, "https://")
-	name = strings.TrimPrefix(name, "http://")
-	name = strings.ReplaceAll(name, "/", "-")
-	name = strings.ReplaceAll(name, ":", "-")
-	return plainName(strings.ToLower(name))
-}
-
-// plainName returns name if it names an entry of a directory, else "".
-func plainName(name string) string {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
-		return ""
-	}
-	return name
-}
-
 // Find lists the caches in each place: those of the configured mirrors, the
-// legacy one, and others that look like a cache, which bear no mirror's name. A base
+// legacy one, and others that look like a cache, which bear no mirror's name. What
+// looks like the cache of another layout than the place's is listed as that one. A base
 // that does not exist holds none. A base that cannot be worked on is one cache whose
 // Path is the base; its inspection says why. Errors are about what was left out.
 func Find(places []Place, mirrors []Mirror) ([]Cache, []error) {
-	byDir, errs := directories(mirrors)
 	var found []Cache
+	var errs []error
+	told := map[string]bool{}
 	for _, p := range places {
 		p.Base = filepath.Clean(p.Base)
+		byDir, sharing := directories(p.Reader, mirrors)
+		for _, err := range sharing {
+			if !told[err.Error()] { // once, for all readers that name directories alike
+				told[err.Error()] = true
+				errs = append(errs, err)
+			}
+		}
 		caches, err := findIn(p, byDir, mirrors)
 		found = append(found, caches...)
 		if err != nil {
@@ -64,32 +53,50 @@ func Find(places []Place, mirrors []Mirror) ([]Cache, []error) {
 	return found, errs
 }
 
-// directories maps directory names to mirrors, without those that share one. A URL
-// with and without its last slash is one mirror in two directories; only the exact
-// spelling is one that clients have a root of their own for.
-func directories(mirrors []Mirror) (map[string]Mirror, []error) {
+// directories maps the names that the reader's client gives directories to mirrors,
+// without those that share one. A URL with and without its last slash is one mirror,
+// with some clients in two directories; only the exact spelling is one that clients
+// have a root of their own for.
+func directories(reader Reader, mirrors []Mirror) (map[string]Mirror, []error) {
+	layout := layoutOf(reader)
 	byDir := map[string]Mirror{}
 	sharing := map[string][]string{}
 	for _, m := range mirrors {
 		bare := strings.TrimRight(m.URL, "/")
-		for _, url := range []string{bare, bare + "/"} {
-			dir := DirName(url)
+		for _, url := range []string{m.URL, bare, bare + "/"} {
+			dir := layout.DirName(url)
 			if dir == "" {
 				continue
 			}
-			if other, taken := byDir[dir]; taken && strings.TrimRight(other.URL, "/") != bare {
-				sharing[dir] = append(sharing[dir], other.URL, m.URL)
+			if other, taken := byDir[dir]; taken {
+				if strings.TrimRight(other.URL, "/") != bare {
+					sharing[dir] = append(sharing[dir], other.URL, m.URL)
+				}
 				continue
 			}
-			byDir[dir] = Mirror{Name: m.Name, URL: url, Default: m.Default && url == m.URL}
+			byDir[dir] = Mirror{Name: m.Name, URL: url, Default: m.embedded(reader) && url == m.URL}
 		}
 	}
 	var errs []error
 	for _, dir := range slices.Sorted(maps.Keys(sharing)) {
 		delete(byDir, dir)
+		slices.Sort(sharing[dir])
 		errs = append(errs, &CollisionError{Dir: dir, URLs: slices.Compact(sharing[dir])})
 	}
 	return byDir, errs
+}
+
+// embedded says whether the reader's client starts from a root of its own here,
+// whatever its cache holds.
+func (m Mirror) embedded(reader Reader) bool {
+	return (m.Default || slices.Contains(m.DefaultFor, reader)) && !layoutOf(reader).rules().anchored
+}
+
+func layoutOf(reader Reader) Layout {
+	if h, known := readers[reader]; known {
+		return h.layout
+	}
+	return LayoutSigstoreGo
 }
 
 func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error) {
@@ -97,7 +104,8 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 	if _, err := os.Lstat(base); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	whole := Cache{Base: base, Path: base, Layout: LayoutSigstoreGo, Reader: p.Reader, Owner: ownerOf(base)}
+	whole := Cache{Base: base, Path: base, Layout: layoutOf(p.Reader), Reader: p.Reader, Owner: ownerOf(base)}
+	rules := whole.Layout.rules()
 	root, err := openBase(base)
 	if err != nil {
 		return []Cache{whole}, nil // its inspection says why
@@ -110,17 +118,29 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 	if truncated { // what we were asked to look after may be in the rest
 		names = withKnown(root, names, byDir)
 	}
-	remote := readRemote(root)
-
+	var remote remote
+	if whole.habits().remote {
+		remote = readRemote(root)
+	}
 	var found []Cache
+	switch {
+	case rules.dir == nil:
+		found = append(found, onlyCache(whole, p.URL, mirrors))
+	case looksLikeCache(root, "."):
+		flat := whole
+		flat.Layout = LayoutSigstoreJava // a cache and no base of caches; releases of sigstore-js did so too
+		found = append(found, flat)
+	}
 	var unknown int
 	for _, name := range names {
 		c := whole
 		c.Path = filepath.Join(base, name)
 		m, ours := byDir[name]
 		switch {
-		case name == legacyName:
+		case name == legacyName && (whole.habits().remote || isDir(root, name)):
 			found = append(found, legacyCache(whole, remote, mirrors))
+			continue
+		case rules.dir == nil:
 			continue
 		case ours && remote.url != "" && remote.url != m.URL && DirName(remote.url) == name:
 			err = errors.Join(err, &CollisionError{Dir: name, URLs: []string{m.URL, remote.url}})
@@ -134,8 +154,12 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 			if DirName(remote.url) == name {
 				c.URL = remote.url
 			}
+			c.Layout = looksLike(whole.Layout, name)
 		default:
 			continue
+		}
+		if rules.apart && p.Targets != "" {
+			c.Targets = filepath.Join(p.Targets, name)
 		}
 		found = append(found, c)
 	}
@@ -159,10 +183,43 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 	return found, err
 }
 
+// onlyCache is the cache of a reader whose base is one, for the mirror of its place.
+func onlyCache(whole Cache, url string, mirrors []Mirror) Cache {
+	whole.URL = url
+	for _, m := range mirrors {
+		if url == "" && m.Default || url != "" && strings.TrimRight(m.URL, "/") == strings.TrimRight(url, "/") {
+			whole.Mirror, whole.URL, whole.Default = m.Name, m.URL, m.embedded(whole.Reader)
+			break
+		}
+	}
+	return whole
+}
+
+// looksLike is the layout that the name of a directory speaks for, the place's own
+// before all others.
+func looksLike(own Layout, name string) Layout {
+	for _, l := range []Layout{own, LayoutSigstorePython, LayoutSigstoreRuby, LayoutSigstoreJS, LayoutSigstoreGo} {
+		if l.resembles(name) {
+			return l
+		}
+	}
+	return own
+}
+
+func isThere(base *os.Root, name string) bool {
+	_, err := base.Lstat(name)
+	return err == nil
+}
+
+func isDir(base *os.Root, name string) bool {
+	info, err := base.Lstat(name)
+	return err == nil && info.IsDir()
+}
+
 // withKnown adds to names what exists of the names that caches of ours have.
 func withKnown(base *os.Root, names []string, byDir map[string]Mirror) []string {
 	for _, name := range append(slices.Collect(maps.Keys(byDir)), legacyName) {
-		if _, err := base.Lstat(name); err == nil && !slices.Contains(names, name) {
+		if isThere(base, name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -208,7 +265,7 @@ func entries(dir *os.Root) (names []string, truncated bool, err error) {
 	return names, truncated, nil
 }
 
-// looksLikeCache says whether the directory name holds what every sigstore-go cache
+// looksLikeCache says whether the directory name holds what every cache of plain files
 // holds after its client's first run.
 func looksLikeCache(base *os.Root, name string) bool {
 	for _, file := range []string{"", rootFile, timestampFile} {
@@ -222,8 +279,9 @@ func looksLikeCache(base *os.Root, name string) bool {
 
 // remote is what remote.json says: `cosign initialize` writes the mirror there.
 type remote struct {
-	url   string // the mirror named; "" for none
-	fault string // why cosign from 2.5.1 on refuses the file; "" for not
+	url    string // the mirror named; "" for none
+	fault  string // why cosign from 2.5.1 on refuses the file; "" for not
+	object bool   // the fault is what stands there, not what it holds
 }
 
 // needsDir is the directory that cosign from 2.5.1 on looks for a root in, because
@@ -244,16 +302,17 @@ func readRemote(base *os.Root) remote {
 		return remote{}
 	case regular:
 	default:
-		return remote{fault: f.kind.String()}
+		return remote{fault: f.kind.String(), object: f.kind != tooLarge}
 	}
-	var content struct {
-		Mirror string `json:"mirror"`
-	}
+	var content map[string]string // as its client reads it
 	if what := shape(f.data); what != "" && what != wrongShape {
 		return remote{fault: what}
 	}
 	if err := json.Unmarshal(f.data, &content); err != nil {
 		return remote{fault: wrongShape}
 	}
-	return remote{url: content.Mirror}
+	if content["mirror"] == "" {
+		return remote{fault: "names no mirror"} // nor does its client go on with the public one (measured)
+	}
+	return remote{url: content["mirror"]}
 }

@@ -3,10 +3,6 @@
 package cache
 
 import (
-	"bytes"
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,7 +16,11 @@ import (
 // and never fails: what stops it is the finding.
 func (c Cache) Inspect(set *trust.Set, now time.Time) (found Inspection) {
 	err := trust.Guard("inspecting "+c.Path, func() error {
-		if c.Layout == LayoutLegacy {
+		switch {
+		case c.misplaced():
+			found = Inspection{State: Foreign, Detail: c.resemblance()}
+			return nil
+		case c.Layout == LayoutLegacy:
 			found = c.inspectLegacy(set, now)
 			return nil
 		}
@@ -33,9 +33,21 @@ func (c Cache) Inspect(set *trust.Set, now time.Time) (found Inspection) {
 		return nil
 	})
 	if err != nil {
-		return cannotLook(err)
+		found = cannotLook(err)
 	}
+	found.Asks = c.habits().asks
 	return found
+}
+
+// resemblance says what a misplaced cache looks like.
+func (c Cache) resemblance() string {
+	switch {
+	case c.Layout != LayoutLegacy && c.whole() && c.habits().layout == LayoutSigstoreJS:
+		return "left by releases of @sigstore/tuf before 2.1: nothing reads it now"
+	case c.whole() && c.Layout != LayoutLegacy:
+		return fmt.Sprintf("the directory itself holds a cache, as sigstore-java's does, and is %s's place: left alone", c.Reader)
+	}
+	return fmt.Sprintf("looks like a cache in the layout of %s, in %s's place: left alone", c.Layout, c.Reader)
 }
 
 // cannotLook is the inspection of a cache that could not be looked at.
@@ -44,6 +56,7 @@ func cannotLook(err error) Inspection {
 	switch {
 	case errors.As(err, &u):
 		return Inspection{State: Unusable, Detail: u.Error(), Remedy: u.Remedy,
+			Damage:      []Damage{{File: ".", What: u.Reason, Object: true}},
 			Consequence: "its client fails, or cannot keep what it downloads"}
 	case errors.Is(err, ErrBusy):
 		return Inspection{State: Foreign, Detail: "its client is at work in it: not judged"}
@@ -68,22 +81,25 @@ func (l *look) judge() Inspection {
 	if l.root.kind == regular {
 		in.Root = l.root.data
 		if l.startsHere() && l.root.held.Version > 0 {
-			sum := sha256.Sum256(bytes.Trim(l.root.data, jsonSpace))
-			in.RootVersion, in.RootSHA256 = l.root.held.Version, hex.EncodeToString(sum[:])
+			in.RootVersion, in.RootSHA256 = l.root.held.Version, l.rootDigest()
 		}
 	}
 	in.Damage = append(l.around(), in.Damage...)
+	in.NotBefore = l.notBefore()
 
 	switch fatal := permanent(in.Damage); {
 	case len(fatal) > 0:
 		in.State = Damaged
+		if fatal[0].Object {
+			in.State = Unusable
+		}
 		in.Detail = tell(fatal)
 		in.Consequence, in.Remedy = l.consequence(fatal[0])
 	case l.alien():
 		in.State = Foreign
 		in.Detail = "its root.json is not of this mirror's verified root chain"
 		in.Consequence = "its client trusts another root than the configured mirror's"
-		in.Remedy = "cosign initialize --mirror " + quote(l.cache.URL) + " --root FILE"
+		in.Remedy = l.startAnew()
 	case len(l.healing()) > 0:
 		in.State = Damaged
 		in.Detail = tell(l.healing())
@@ -93,9 +109,11 @@ func (l *look) judge() Inspection {
 	case l.ahead():
 		in.State = Ahead
 		in.Detail = "newer than the last good set: " + l.versions(newer)
+		in.Consequence, in.Remedy = l.whenAhead()
 	case l.behind():
 		in.State = Behind
 		in.Detail = "older than the last good set: " + l.versions(older)
+		in.Consequence = l.whenBehind(in.NotBefore)
 	default:
 		in.State = Fresh
 		in.Detail = l.content()
@@ -106,87 +124,6 @@ func (l *look) judge() Inspection {
 		}
 	}
 	return in
-}
-
-// around is what is wrong beside the directory's own files.
-func (l *look) around() []Damage {
-	var d []Damage
-	if l.remote.fault != "" {
-		d = append(d, Damage{File: l.fromPath(remoteName), What: l.remote.fault})
-	}
-	if l.dirInfo != nil {
-		d = append(d, Damage{File: ".", What: "not a directory"})
-	}
-	if k := l.targets.kind; k == regular || k == tooLarge || k == special || k == unreadable {
-		d = append(d, Damage{File: targetsDir, What: "not a directory"})
-	}
-	return d
-}
-
-// fromPath names a file of the base as seen from the cache's Path.
-func (l *look) fromPath(name string) string {
-	if l.cache.Path == l.cache.Base {
-		return name
-	}
-	return "../" + name
-}
-
-func permanent(all []Damage) []Damage {
-	var out []Damage
-	for _, d := range all {
-		if !d.Heals {
-			out = append(out, d)
-		}
-	}
-	return out
-}
-
-// healing is damage that the client repairs. A default mirror's root.json is not
-// counted: every run of its client writes it.
-func (l *look) healing() []Damage {
-	var out []Damage
-	for _, f := range l.all() {
-		if f.grade == broken && f.damage.Heals && f.role != trust.Root {
-			out = append(out, f.damage)
-		}
-	}
-	return out
-}
-
-func tell(all []Damage) string {
-	var parts []string
-	for _, d := range all {
-		parts = append(parts, fmt.Sprintf("%s: %s", oneLine(errors.New(d.File)), d.What))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// consequence says what the client meets and, where only its owner may act, what to type.
-func (l *look) consequence(d Damage) (consequence, remedy string) {
-	switch {
-	case d.File == l.fromPath(remoteName):
-		path := quote(l.cache.Base + "/" + remoteName)
-		return "cosign 2.5.1 and newer fail on every run", "rm " + path + ", then cosign initialize where the mirror is not the public one"
-	case d.File == rootFile && l.startsHere() && d.What == "missing":
-		return "cosign fails: could not find cached root.json",
-			"cosign initialize --mirror " + quote(l.cache.URL) + " --root FILE"
-	case d.File == rootFile && l.startsHere():
-		if l.set == nil {
-			remedy = "cosign initialize --mirror " + quote(cmp.Or(l.cache.URL, "URL")) + " --root FILE"
-		}
-		return "cosign fails on every run: this file is what it starts from", remedy
-	case d.File == l.checked.name && d.What == symlink.String():
-		return "its client writes through the link", ""
-	case d.File == l.checked.name && d.What == tooLarge.String():
-		return "its client reads all of it into memory", ""
-	case d.File == l.checked.name:
-		return "gh does not look for anything newer until that time", ""
-	case d.What == special.String():
-		return "its client fails or waits for ever", ""
-	case strings.HasPrefix(d.File, targetsDir+"/") && d.What == symlink.String():
-		return "its client writes through the link", ""
-	}
-	return "its client fails on every run, online too, and does not repair it", ""
 }
 
 // withoutSet judges a cache that there is nothing to compare with.

@@ -2,6 +2,12 @@
 
 package cache
 
+import (
+	"io/fs"
+	"net/url"
+	"regexp"
+)
+
 // Layout names how a client lays out its cache.
 type Layout string
 
@@ -16,45 +22,87 @@ const (
 	LayoutLegacy         Layout = "legacy" // the LevelDB of cosign up to 2.5.0 and gitsign
 )
 
-// Reader names the client that a cache belongs to.
-type Reader string
+// Kept says whether caches of this layout are written unless the configuration says
+// otherwise: its real client was seen reading what was written.
+func (l Layout) Kept() bool { return l.rules().kept }
 
-// The readers whose caches are known. Several may share a layout, and each keeps
-// its caches in a place of its own.
-const (
-	Cosign         Reader = "cosign" // and everything else on sigstore-go's defaults; the legacy cache lies beside
-	GH             Reader = "gh"
-	SigstoreJS     Reader = "sigstore-js"
-	NPM            Reader = "npm"
-	SigstorePython Reader = "sigstore-python"
-	SigstoreRuby   Reader = "sigstore-ruby"
-	SigstoreJava   Reader = "sigstore-java"
-)
-
-// Asks says when a client asks its mirror, whatever its cache holds.
-type Asks string
-
-// When clients ask (measured, and read in their sources).
-const (
-	AsksAlways Asks = "always"    // on every run: a cache that is behind is caught up by itself
-	AsksDaily  Asks = "daily"     // when the last check is a day old
-	AsksLate   Asks = "on-expiry" // only when the cached timestamp has expired
-)
-
-// Place is where one client keeps its caches: a directory that holds one for each
-// mirror, or is the one there is (sigstore-java).
-type Place struct {
-	Base   string // absolute; it need not exist
-	Reader Reader
-	// Targets is the directory that corresponds to Base for target files, for
-	// readers that keep them apart (sigstore-python, sigstore-ruby); "" for none.
-	Targets string
-	// URL is the mirror of the cache, for readers whose directories do not say it
-	// (sigstore-java); "" means the public one.
-	URL string
+// rules are all that tells one layout from another.
+type rules struct {
+	// dir is the directory of a mirror in the base; nil where the base is the cache.
+	dir func(url string) string
+	// role and target name the files of a role (without ".json") and of a target path.
+	role, target func(string) string
+	// anchored: its client starts from the cached root.json, whichever the mirror.
+	anchored bool
+	// history: root.json may be a symbolic link into root_history. Where it is a file, its
+	// client is an older one, which starts from it.
+	history bool
+	// inPlace: its client truncates metadata and writes it anew, so that half a file
+	// may be one that is being written.
+	inPlace bool
+	// believes: its client verifies nothing that it finds in its cache. Where the cached
+	// timestamp is the mirror's, it goes on with what lies beside it, and so the timestamp
+	// is written last.
+	believes bool
+	// apart: target files lie in a tree of their own.
+	apart bool
+	// told: the time of the last check is in <directory>.json.
+	told bool
+	// rolePerm and targetPerm are the modes that its client gives files.
+	rolePerm, targetPerm fs.FileMode
+	// What its client gets over by itself, in the file it starts from, in other metadata,
+	// and in target files.
+	rootHeals, roleHeals, targetHeals faults
+	// temp matches what its client leaves in a cache when it is killed; nil for nothing.
+	temp *regexp.Regexp
+	kept bool
 }
 
-// Readers lists the readers by name, in the order of reports.
-func Readers() []Reader {
-	return []Reader{Cosign, GH, SigstoreJS, NPM, SigstorePython, SigstoreRuby, SigstoreJava}
+// faults are kinds of damage.
+type faults uint
+
+const (
+	noJSON   faults = 1 << iota // empty, truncated, garbage
+	noRole                      // JSON of another shape, "null"
+	unsigned                    // not signed, or not what is listed
+	locked                      // unreadable
+	linked                      // a symbolic link in its place
+	occupied                    // a directory or a device in its place
+
+	content = noJSON | noRole | unsigned
+)
+
+// layouts is the whole truth about each (docs/caches.md has where it was seen).
+var layouts = map[Layout]rules{
+	LayoutSigstoreGo: {
+		dir: DirName, role: url.PathEscape, target: url.PathEscape,
+		told: true, rolePerm: 0o644, targetPerm: 0o644,
+		roleHeals: unsigned | locked | linked, targetHeals: content,
+		temp: regexp.MustCompile(`^tuf_tmp`), kept: true,
+	},
+	LayoutSigstoreJS: {
+		dir: dirNameJS, role: escapeJS, target: escapeJS,
+		anchored: true, inPlace: true, rolePerm: 0o644, targetPerm: 0o644,
+		roleHeals: content, targetHeals: content,
+	},
+	LayoutSigstorePython: {
+		dir: dirNamePython, role: escapePython, target: escapePython,
+		history: true, apart: true, rolePerm: 0o600, targetPerm: 0o644,
+		roleHeals: content | locked | linked, // offline, target files are believed as they are
+		temp:      regexp.MustCompile(`^tmp[a-z0-9_]{8}$`),
+	},
+	LayoutSigstoreRuby: {
+		dir: dirNameRuby, role: escapeForm, target: escapeForm,
+		anchored: true, apart: true, rolePerm: 0o600, targetPerm: 0o644,
+		roleHeals: unsigned | linked,
+		temp:      regexp.MustCompile(`^[0-9]{8}-[0-9]+-[a-z0-9]+$`),
+	},
+	LayoutSigstoreJava: {
+		role: asItIs, target: escapeForm,
+		anchored: true, inPlace: true, believes: true, rolePerm: 0o644, targetPerm: 0o644,
+		targetHeals: content,
+	},
+	LayoutLegacy: {},
 }
+
+func (l Layout) rules() rules { return layouts[l] }

@@ -3,13 +3,10 @@
 package cache
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,88 +36,163 @@ const (
 // file is one file of a cache, seen and judged.
 type file struct {
 	seen
-	name   string // relative to the cache's Path
+	dir    *os.Root // it lies in
+	base   string   // its name there
+	name   string   // as told: relative to the cache's Path, absolute outside of it
+	perm   fs.FileMode
 	role   string // the role it holds; "" for a target file
+	link   string // what it says, where it is the link of a root history
 	ours   []byte // what the set has for it; nil for nothing
 	grade  grade
 	held   trust.Role // version and expiry, where they could be read
+	signed bool       // by the set's root
 	damage Damage     // when broken
 }
 
-// look is one look at a cache of the sigstore-go layout.
+// look is one look at a cache of plain files.
 type look struct {
 	cache     Cache
+	rules     rules
 	base, dir *os.Root
 	set       *trust.Set // nil: nothing to compare with
 	now       time.Time
 
 	remote  remote
 	dirInfo fs.FileInfo // what stands at Path when it is no directory; else nil
+	history history
 	root    file
 	roles   []file // timestamp, snapshot, targets, then delegated roles
-	targets seen   // the directory of target files
+	targets branch // of target files
 	files   []file // target files
-	checked file   // <mirror>.json, which lies beside the directory
+	checked file   // <directory>.json, which lies beside the directory
+}
+
+// branch is a directory of the cache beside the one of metadata.
+type branch struct {
+	seen
+	parent *os.Root
+	base   string   // its name in parent
+	name   string   // as told
+	dir    *os.Root // open; nil where it is no directory of ours
 }
 
 func (l *look) close() {
-	if l.dir != nil {
-		l.dir.Close()
+	for _, r := range []*os.Root{l.targets.dir, l.history.dir, l.dir, l.base} {
+		if r != nil {
+			r.Close()
+		}
 	}
-	if l.base != nil {
-		l.base.Close()
+	if l.rules.apart && l.targets.parent != nil {
+		l.targets.parent.Close()
 	}
 }
 
 // lookAt opens the cache and reads and judges everything in it that a client reads.
 // The caller closes the look.
 func (c Cache) lookAt(set *trust.Set, now time.Time) (*look, error) {
-	l := &look{cache: c, set: set, now: now}
-	var err error
-	if l.base, err = openBase(c.Base); err != nil {
+	l := &look{cache: c, rules: c.Layout.rules(), set: set, now: now}
+	err := l.open()
+	if err == nil && l.dir != nil {
+		err = l.lookInside()
+	}
+	if err != nil {
+		l.close()
 		return nil, err
 	}
-	l.remote = readRemote(l.base)
-	if c.Path == c.Base {
-		return l, nil // the base itself is all there is
+	return l, nil
+}
+
+// open opens the directories. None is open where the base as a whole is at fault, or
+// Path is no directory.
+func (l *look) open() (err error) {
+	c := l.cache
+	if l.base, err = openBase(c.Base); err != nil {
+		return err
+	}
+	if c.habits().remote {
+		l.remote = readRemote(l.base)
+	}
+	if c.whole() {
+		if l.rules.dir == nil {
+			l.dir, err = l.base.OpenRoot(".")
+		}
+		return err
 	}
 	info, err := l.base.Lstat(filepath.Base(c.Path))
 	if err == nil && !info.IsDir() && info.Mode()&fs.ModeSymlink == 0 {
 		l.dirInfo = info
-		return l, nil
+		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) && c.URL != "" && l.remote.url == c.URL {
-		l.close()
-		return nil, &UnusableError{Path: c.Path,
+		return &UnusableError{Path: c.Path,
 			Reason: fmt.Sprintf("does not exist, and remote.json names its mirror, %q", c.URL),
 			Remedy: "cosign initialize --mirror " + quote(c.URL) + " --root FILE"}
 	}
-	if l.dir, err = openIn(l.base, c); err != nil {
-		l.close()
-		return nil, err
+	if l.dir, err = openIn(l.base, c.Path); err != nil {
+		return err
+	}
+	return l.openTargets()
+}
+
+// openTargets opens the directory of target files, if there is one.
+func (l *look) openTargets() (err error) {
+	t := &l.targets
+	t.parent, t.base, t.name = l.dir, targetsDir, targetsDir
+	if l.rules.apart {
+		t.parent, t.base, t.name = nil, filepath.Base(l.cache.Targets), l.cache.Targets
+		if l.cache.Targets == "" {
+			return nil // not known
+		}
+		parent := filepath.Dir(l.cache.Targets)
+		if _, err := os.Lstat(parent); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if t.parent, err = openBase(parent); err != nil {
+			return err
+		}
+	}
+	t.seen = readFile(t.parent, t.base, 0)
+	if t.kind == directory {
+		t.dir, err = openIn(t.parent, filepath.Join(l.cache.Path, t.base))
+	}
+	return err
+}
+
+func (l *look) lookInside() error {
+	if l.cache.whole() {
+		if err := l.openTargets(); err != nil {
+			return err
+		}
+	}
+	if err := l.openHistory(); err != nil {
+		return err
 	}
 	l.lookAtRoot()
+	l.lookAtHistory()
 	for _, role := range []string{trust.Timestamp, trust.Snapshot, trust.Targets} {
-		l.roles = append(l.roles, l.lookAtRole(role, fileOf(set, role)))
+		l.roles = append(l.roles, l.lookAtRole(role, fileOf(l.set, role)))
 	}
-	if set != nil {
-		delegated := set.Files().Delegated
+	if l.set != nil {
+		delegated := l.set.Files().Delegated
 		for _, role := range slices.Sorted(maps.Keys(delegated)) {
 			l.roles = append(l.roles, l.lookAtRole(role, delegated[role]))
 		}
 	}
-	l.targets = readFile(l.dir, targetsDir, 0)
-	if l.targets.kind == directory && set != nil {
+	if l.rules.believes {
+		l.holdTogether()
+	}
+	if l.targets.dir != nil && l.set != nil {
 		l.lookAtTargets()
 	}
-	l.lookAtChecked()
+	if l.rules.told {
+		l.lookAtChecked()
+	}
 	if slices.ContainsFunc(l.all(), func(f *file) bool {
 		return f.kind == unsteady && f != &l.checked && (f != &l.root || l.startsHere())
 	}) {
-		l.close()
-		return nil, &BusyError{RetryAfter: retrySoon}
+		return &BusyError{RetryAfter: retrySoon}
 	}
-	return l, nil
+	return nil
 }
 
 // fileOf returns the bytes of a top-level role other than root.
@@ -138,59 +210,6 @@ func fileOf(set *trust.Set, role string) []byte {
 	}
 }
 
-// lookAtRoot judges root.json. Where it is what its client starts from, its exact bytes
-// tell whether it is a root of the verified chain.
-func (l *look) lookAtRoot() {
-	f := &l.root
-	f.name, f.role = rootFile, trust.Root
-	f.seen = readFile(l.dir, rootFile, trust.MaxRoot)
-	if l.set != nil {
-		f.ours = newestRoot(l.set)
-	}
-	if f.kind == unsteady && !l.startsHere() {
-		return // every run of its client writes it, whatever it held
-	}
-	if what := f.unreadable(); what != "" {
-		// A client that brings its own root writes it over this file; only what
-		// cannot be renamed over stops it (measured).
-		f.breaks(what, !l.startsHere() && f.kind != directory)
-		return
-	}
-	if f.kind == absent {
-		if l.startsHere() && l.set != nil {
-			f.breaks("missing", false)
-		}
-		return
-	}
-	if f.verified(l.set) {
-		return
-	}
-	role, err := trust.Peek(trust.Root, f.data)
-	if err != nil {
-		f.breaks(malformed(f.data), !l.startsHere())
-		return
-	}
-	f.held, f.grade = role, unjudged
-	if l.set == nil {
-		return
-	}
-	ours, _ := l.set.Role(trust.Root)
-	version, onChain := l.set.RootVersion(f.data)
-	switch {
-	case onChain && version == ours.Version:
-		f.grade = equal
-	case onChain:
-		f.grade = older
-	case role.Version > ours.Version:
-		f.grade = newer
-	default:
-		f.grade = alien // before our initial root, or of another repository
-	}
-}
-
-// startsHere says whether the client starts from the cached root.json.
-func (l *look) startsHere() bool { return !l.cache.Default }
-
 func newestRoot(set *trust.Set) []byte {
 	f := set.Files()
 	if n := len(f.Roots); n > 0 {
@@ -199,175 +218,31 @@ func newestRoot(set *trust.Set) []byte {
 	return f.Initial
 }
 
-// lookAtRole judges one role other than root.
-func (l *look) lookAtRole(role string, ours []byte) file {
-	f := file{name: url.PathEscape(role) + ".json", role: role, ours: ours}
-	f.seen = readFile(l.dir, f.name, trust.MaxSize(role))
-	if f.kind == absent {
-		return f
-	}
-	if what := f.unreadable(); what != "" {
-		f.breaks(what, f.kind == symlink || f.kind == unreadable)
-		return f
-	}
-	if f.verified(l.set) {
-		return f
-	}
-	held, err := trust.Peek(role, f.data)
-	if err != nil {
-		f.breaks(malformed(f.data), false) // permanent, online too (measured)
-		return f
-	}
-	f.held = held
-	if l.set == nil {
-		f.grade = unjudged
-		return f
-	}
-	known, _ := l.set.Role(role)
-	_, err = l.set.Check(role, f.data)
-	var shapeless *trust.MalformedError
-	switch {
-	case err != nil && l.root.grade == newer:
-		f.grade = newer // perhaps signed by keys of a root we have not seen yet
-	case errors.As(err, &shapeless):
-		f.breaks(malformed(f.data), false)
-	case err != nil && l.signedBefore(role, f.data):
-		f.grade = older // its client discards it, whatever its version (spec 5.3.11)
-	case held.Version > known.Version:
-		f.grade = newer // not ours to judge, even where the signature is not known here
-	case err != nil && l.startsHere() && l.root.grade == alien:
-		f.grade = alien
-	case err != nil:
-		f.breaks("bad signature", true) // its client discards it (measured)
-	case held.Version < known.Version:
-		f.grade = older
-	default:
-		f.grade = equal
-	}
-	return f
+// startsHere says whether the client starts from the cached root.json.
+func (l *look) startsHere() bool {
+	return !l.cache.Default || l.rules.history && l.root.link == "" && l.root.kind == regular
 }
 
-// verified grades a file that holds what the set holds, byte for byte: it was
-// verified there, and looking at many caches costs little.
-func (f *file) verified(set *trust.Set) bool {
-	if set == nil || len(f.ours) == 0 || !bytes.Equal(f.data, f.ours) {
-		return false
-	}
-	known, ok := set.Role(f.role)
-	if ok {
-		f.held, f.grade = known, equal
-	}
-	return ok
-}
-
-// signedBefore says whether data is left over from before the keys changed.
-func (l *look) signedBefore(role string, data []byte) bool {
-	_, err := l.set.CheckFormer(role, data)
-	return err == nil
-}
-
-// lookAtTargets judges the target files that the set lists and the cache holds.
-func (l *look) lookAtTargets() {
-	artifacts := l.set.Files().Artifacts
-	for _, t := range l.set.Targets() {
-		name := plainName(url.PathEscape(t.Path))
-		if name == "" {
-			continue
-		}
-		f := file{name: filepath.Join(targetsDir, name), ours: artifacts[t.Path]}
-		f.seen = readFile(l.dir, f.name, min(t.Length, trust.MaxTargetFile))
-		switch {
-		case f.kind == absent:
-			continue
-		case f.kind == tooLarge, f.kind == regular && t.Verify(f.data) != nil:
-			f.grade = older // another release's, or damaged: its client fetches it anew either way
-			if role, held := l.versionOf(t.Role); held == role {
-				f.breaks("not what its metadata lists", true)
-			}
-		case f.kind == regular:
-			f.grade = equal
-		default:
-			// Opened in place by its client: permanent; a link is written through.
-			f.breaks(f.kind.String(), false)
-		}
-		f.data = nil // judged; there may be many
-		l.files = append(l.files, f)
-	}
-}
-
-// versionOf returns the set's version of a role and the cache's, 0 for none.
-func (l *look) versionOf(role string) (ours, held int64) {
-	r, _ := l.set.Role(role)
-	for _, f := range l.roles {
-		if f.role == role && f.grade == equal {
-			return r.Version, f.held.Version
-		}
-	}
-	return r.Version, 0
-}
-
-// lookAtChecked judges <mirror>.json. Garbage in it means "never" to its client and
-// is no damage; a time in the future stops refreshes, a link is written through.
-func (l *look) lookAtChecked() {
-	f := &l.checked
-	beside := filepath.Base(l.cache.Path) + ".json"
-	f.name = filepath.Join("..", beside)
-	f.seen = readFile(l.base, beside, maxSmall)
-	switch f.kind {
-	case symlink, tooLarge:
-		f.breaks(f.kind.String(), false)
-	case regular:
-		var content struct {
-			LastTimestamp time.Time `json:"lastTimestamp"`
-		}
-		if err := json.Unmarshal(f.data, &content); err != nil {
-			return
-		}
-		f.held.Expires = content.LastTimestamp
-		if content.LastTimestamp.After(l.now.Add(clockSlack)) {
-			f.breaks("a time in the future", false)
-		}
-	}
-}
-
-// clockSlack is how far two clocks on one host's file systems may disagree.
-const clockSlack = 5 * time.Minute
-
-func (f *file) breaks(what string, heals bool) {
-	f.grade = broken
-	f.damage = Damage{File: f.name, What: what, Heals: heals}
-}
-
-// unreadable says what stands in place of a regular file we can read; "" for nothing.
-func (f *file) unreadable() string {
-	switch f.kind {
-	case absent, regular:
-		return ""
-	}
-	return f.kind.String()
-}
-
-// malformed says what is wrong with bytes that do not parse as metadata.
-func malformed(data []byte) string {
-	if what := shape(data); what != "" {
-		return what
-	}
-	return wrongShape
-}
-
-// all lists every file of the look in the order of the write protocol.
+// all lists every file of the look in the order in which they are written.
 func (l *look) all() []*file {
 	var fs []*file
-	if l.dir != nil {
-		fs = append(fs, &l.root)
+	if l.dir == nil {
+		return fs
 	}
+	for i := range l.history.files {
+		fs = append(fs, &l.history.files[i])
+	}
+	fs = append(fs, &l.root)
 	for i := range l.roles {
 		fs = append(fs, &l.roles[i])
+	}
+	if l.rules.believes {
+		slices.Reverse(fs[1:])
 	}
 	for i := range l.files {
 		fs = append(fs, &l.files[i])
 	}
-	if l.dir != nil {
+	if l.rules.told {
 		fs = append(fs, &l.checked)
 	}
 	return fs
@@ -392,5 +267,5 @@ func (l *look) filled() bool {
 // bare says whether a default mirror's directory holds nothing yet: made by hand,
 // for a client always begins with root.json.
 func (l *look) bare() bool {
-	return !l.startsHere() && l.root.kind == absent && !l.filled()
+	return !l.startsHere() && !l.rules.history && l.root.kind == absent && !l.filled()
 }

@@ -42,28 +42,28 @@ func openBase(base string) (*os.Root, error) {
 	return open(base)
 }
 
-// openIn opens the directory name of a base that is open already.
-func openIn(base *os.Root, c Cache) (*os.Root, error) {
-	name := filepath.Base(c.Path)
+// openIn opens the directory at path, whose parent is open already.
+func openIn(base *os.Root, path string) (*os.Root, error) {
+	name := filepath.Base(path)
 	info, err := base.Lstat(name)
 	if err != nil {
-		return nil, unusable(c.Path, err)
+		return nil, unusable(path, err)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
-		return nil, &UnusableError{Path: c.Path,
+		return nil, &UnusableError{Path: path,
 			Reason: "is a symbolic link, and is not followed",
-			Remedy: "replace the link by a directory of its own: rm " + quote(c.Path)}
+			Remedy: "replace the link by a directory of its own: rm " + quote(path)}
 	}
 	dir, err := base.OpenRoot(name)
 	if err != nil {
-		return nil, unusable(c.Path, err)
+		return nil, unusable(path, err)
 	}
 	opened, err := dir.Stat(".")
 	if err == nil && !os.SameFile(info, opened) {
 		err = &BusyError{RetryAfter: retrySoon}
 	}
 	if err == nil {
-		err = suited(c.Path, opened)
+		err = suited(path, opened)
 	}
 	if err != nil {
 		dir.Close()

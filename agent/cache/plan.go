@@ -5,6 +5,7 @@ package cache
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/trust"
@@ -18,6 +19,7 @@ const (
 	setAside            // rename what stands there to a name of its own
 	remove              // for the client to download anew
 	fix                 // make a file of ours readable again
+	relink              // make root.json a link to the newest root of the history
 )
 
 // step is one act of a plan. A plan lists steps in the order of the write protocol.
@@ -25,6 +27,7 @@ type step struct {
 	act  act
 	f    *file
 	data []byte // for write
+	to   string // for relink
 }
 
 // wants says whether publishing writes f: what is older, and what is missing of the
@@ -54,7 +57,7 @@ func (l *look) plan(o WriteOptions) (steps []step, why error) {
 	settled := l.set != nil && !expired && (!o.Unsettled || l.roles != nil && l.roles[0].grade == equal)
 	if l.dirInfo != nil {
 		if o.Mend {
-			steps = append(steps, step{act: setAside, f: &file{name: "."}})
+			steps = append(steps, step{act: setAside, f: &file{dir: l.base, base: filepath.Base(l.cache.Path), name: "."}})
 		}
 		return steps, nil
 	}
@@ -67,12 +70,17 @@ func (l *look) plan(o WriteOptions) (steps []step, why error) {
 		why = ErrForeign
 	case l.ahead():
 		why = ErrAhead
+		if drop := l.drop(o); len(drop) > 0 {
+			return drop, nil
+		}
 	case expired && l.behind():
 		why = ErrExpired
 	}
 	publish := o.Publish && settled && why == nil
-	if o.Mend && l.targets.kind != absent && l.targets.kind != directory && l.targets.kind != symlink {
-		steps = append(steps, step{act: setAside, f: &file{name: targetsDir}})
+	for _, b := range []branch{l.history.branch, l.targets} {
+		if o.Mend && b.occupied() {
+			steps = append(steps, step{act: setAside, f: &file{dir: b.parent, base: b.base, name: b.name}})
+		}
 	}
 	forward := false
 	for _, f := range l.all() {
@@ -80,11 +88,16 @@ func (l *look) plan(o WriteOptions) (steps []step, why error) {
 		case f == &l.checked:
 			// What was published was checked: told last, and never on its own, so
 			// that an idle run writes nothing.
-			if l.mayTell(o) && (forward && f.kind <= regular || f.grade == broken && o.Mend) {
+			switch {
+			case l.mayTell(o) && (forward && f.kind <= regular || f.grade == broken && o.Mend):
 				steps = append(steps, step{act: write, f: f, data: lastTimestamp(o.Checked)})
+			case f.grade == broken && o.Mend:
+				steps = append(steps, step{act: remove, f: f}) // which its client reads as "never"
 			}
 		case f.grade == broken && o.Mend:
 			steps = append(steps, l.mend(f, settled)...)
+		case publish && l.wants(f) && f == &l.root && l.linked():
+			steps = append(steps, l.relink(f)...)
 		case publish && l.wants(f):
 			forward = forward || f.role != ""
 			steps = append(steps, step{act: write, f: f, data: f.ours})
@@ -96,7 +109,10 @@ func (l *look) plan(o WriteOptions) (steps []step, why error) {
 // mend says how one broken file is repaired. With a settled set there are verified
 // bytes; without, what cannot be read is taken out of its client's way.
 func (l *look) mend(f *file, settled bool) []step {
-	copyOver := step{act: write, f: f, data: f.ours}
+	copyOver := []step{{act: write, f: f, data: f.ours}}
+	if f == &l.root && l.linked() {
+		copyOver = l.relink(f)
+	}
 	have := settled && f.ours != nil
 	solid := f.kind == directory || f.kind == special // cannot, or must not, be renamed over
 	switch {
@@ -112,15 +128,47 @@ func (l *look) mend(f *file, settled bool) []step {
 	case f.kind == unreadable && fixable(f):
 		return []step{{act: fix, f: f}}
 	case solid && have:
-		return []step{{act: setAside, f: f}, copyOver}
+		return append([]step{{act: setAside, f: f}}, copyOver...)
 	case have:
-		return []step{copyOver}
+		return copyOver
 	case solid, f.role == "" && !f.damage.Heals:
 		return []step{{act: setAside, f: f}}
 	case f.damage.Heals:
 		return nil
 	}
 	return []step{{act: remove, f: f}}
+}
+
+// relink brings a root history forward, and root.json with it: first every root that
+// is missing, then the link.
+func (l *look) relink(f *file) []step {
+	ours, _ := l.set.Role(trust.Root)
+	var steps []step
+	for _, h := range l.lacks() {
+		steps = append(steps, step{act: write, f: h, data: h.ours})
+	}
+	return append(steps, step{act: relink, f: f, to: linkTo(ours.Version)})
+}
+
+// drop removes metadata that the mirror has not: it answered with less after the file
+// was written, and the file has stayed for as long as the operator allows. Nothing
+// is removed that the set's root did not sign, for its client discards that by itself.
+func (l *look) drop(o WriteOptions) []step {
+	if !o.Mend || o.DropAhead <= 0 || o.Unsettled || l.root.grade == newer || l.root.grade == alien {
+		return nil
+	}
+	var steps []step
+	for _, f := range l.all() {
+		if f.grade != newer || !f.signed || f.info == nil {
+			continue
+		}
+		if written := f.info.ModTime(); !o.Checked.After(written) || l.now.Sub(written) < o.DropAhead {
+			return nil // perhaps what its mirror is about to answer with
+		}
+		f.damage = Damage{File: f.name, What: "newer than its mirror's"}
+		steps = append(steps, step{act: remove, f: f})
+	}
+	return steps
 }
 
 // fixable says whether a file is ours alone to make readable: a second hard link

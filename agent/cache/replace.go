@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/durable"
@@ -19,8 +18,8 @@ const (
 	attempts  = 3           // a client that overtakes us is given way to, then left alone
 	retrySoon = time.Second // for a client that was seen at work
 	leftover  = time.Hour   // the age at which a temporary file is nobody's any more
-	filePerm  = 0o644       // as go-tuf writes them
 	checkPerm = 0o600
+	inUse     = 5 * time.Second // the age of damage that may be a file being written
 )
 
 // errMoved: the cache changed between looking and writing.
@@ -40,6 +39,9 @@ var errMoved = errors.New("the cache changed while it was read")
 func (c Cache) Replace(set *trust.Set, now time.Time, o WriteOptions) (done Change, err error) {
 	if c.Layout == LayoutLegacy {
 		return Change{}, ErrLegacy
+	}
+	if c.misplaced() {
+		return Change{}, nil // not ours to touch
 	}
 	if !o.Mend && !o.Publish {
 		return Change{}, nil
@@ -68,6 +70,9 @@ func (c Cache) replace(set *trust.Set, now time.Time, o WriteOptions, done *Chan
 		return errors.Join(why, l.sweep(done))
 	}
 	if wait := l.quietFor(o.Quiet); wait > 0 && done.Empty() {
+		return &BusyError{RetryAfter: wait}
+	}
+	if wait := l.beingWritten(steps); wait > 0 {
 		return &BusyError{RetryAfter: wait}
 	}
 	if again, err := l.fixFirst(steps, done); again || err != nil {
@@ -111,13 +116,28 @@ func (l *look) quietFor(quiet time.Duration) time.Duration {
 	return quiet - max(0, age)
 }
 
+// beingWritten is how long half a file of a client that writes in place may still be
+// one that it is writing.
+func (l *look) beingWritten(steps []step) time.Duration {
+	var wait time.Duration
+	for _, s := range steps {
+		if !l.rules.inPlace || s.f.grade != broken || s.f.damage.Object || s.f.info == nil {
+			continue
+		}
+		if age := l.now.Sub(s.f.info.ModTime()); age > -clockSlack {
+			wait = max(wait, inUse-max(0, age))
+		}
+	}
+	return wait
+}
+
 // fixFirst makes unreadable files readable; what is in them is judged by another look.
 func (l *look) fixFirst(steps []step, done *Change) (again bool, err error) {
 	for _, s := range steps {
 		if s.act != fix {
 			continue
 		}
-		if err := l.dir.Chmod(s.f.name, filePerm); err != nil {
+		if err := s.f.dir.Chmod(s.f.base, s.f.perm); err != nil {
 			return again, fmt.Errorf("making %q readable: %w", s.f.name, err)
 		}
 		again = true
@@ -129,6 +149,9 @@ func (l *look) fixFirst(steps []step, done *Change) (again bool, err error) {
 
 // carryOut does what was planned. Nothing has changed after errMoved.
 func (l *look) carryOut(steps []step, o WriteOptions, done *Change) (err error) {
+	if err := room(l.cache.Path, steps); err != nil {
+		return err
+	}
 	staged := make([]*durable.Staged, len(steps))
 	defer func() {
 		for _, s := range staged {
@@ -141,8 +164,7 @@ func (l *look) carryOut(steps []step, o WriteOptions, done *Change) (err error) 
 		if s.act != write {
 			continue
 		}
-		dir, name, perm := l.place(s.f)
-		if staged[i], err = durable.Stage(dir, name, s.data, perm); err != nil {
+		if staged[i], err = durable.Stage(s.f.dir, s.f.base, s.data, s.f.perm); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				return errMoved // the directory went away: cosign initialize makes a new one
 			}
@@ -174,24 +196,12 @@ func (o WriteOptions) at(done string) {
 	}
 }
 
-// place is where a file lies, and with which mode.
-func (l *look) place(f *file) (*os.Root, string, fs.FileMode) {
-	if f == &l.checked {
-		return l.base, filepath.Base(f.name), checkPerm
-	}
-	return l.dir, f.name, filePerm
-}
-
 // unmoved says whether what was judged is still as it was. The files that every run
 // of a client rewrites are left out, or a busy host would never be published to:
 // root.json where the client brings its own, and <mirror>.json.
 func (l *look) unmoved() bool {
-	if l.dir != nil {
-		there, err := l.base.Lstat(filepath.Base(l.cache.Path))
-		here, err2 := l.dir.Stat(".")
-		if err != nil || err2 != nil || !os.SameFile(there, here) {
-			return false
-		}
+	if !l.inPlace() {
+		return false
 	}
 	if l.dirInfo != nil {
 		info, err := l.base.Lstat(filepath.Base(l.cache.Path))
@@ -201,7 +211,7 @@ func (l *look) unmoved() bool {
 		if f == &l.checked || f == &l.root && !l.startsHere() {
 			continue
 		}
-		info, err := l.dir.Lstat(f.name)
+		info, err := f.dir.Lstat(f.base)
 		if err != nil {
 			info = nil
 		}
@@ -212,22 +222,47 @@ func (l *look) unmoved() bool {
 	return true
 }
 
+// inPlace says whether the directories that are open are still where they were.
+func (l *look) inPlace() bool {
+	is := func(dir *os.Root, stat func() (fs.FileInfo, error)) bool {
+		if dir == nil {
+			return true
+		}
+		there, err := stat()
+		here, err2 := dir.Stat(".")
+		return err == nil && err2 == nil && os.SameFile(there, here)
+	}
+	in := func(parent *os.Root, base string) func() (fs.FileInfo, error) {
+		return func() (fs.FileInfo, error) { return parent.Lstat(base) }
+	}
+	where := in(l.base, filepath.Base(l.cache.Path))
+	if l.cache.whole() {
+		where = func() (fs.FileInfo, error) { return os.Stat(l.cache.Base) }
+	}
+	return is(l.dir, where) && is(l.targets.dir, in(l.targets.parent, l.targets.base)) &&
+		is(l.history.dir, in(l.history.parent, l.history.base))
+}
+
 // take takes one step.
 func (l *look) take(s step, staged *durable.Staged, done *Change) error {
 	switch s.act {
 	case setAside:
-		aside, err := l.moveAside(s.f.name)
+		aside, err := l.moveAside(s.f)
 		if err != nil {
 			return fmt.Errorf("moving %q aside: %w", s.f.name, err)
 		}
 		done.Aside = append(done.Aside, aside)
 	case remove:
-		if err := l.dir.Remove(s.f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.f.dir.Remove(s.f.base); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing %q: %w", s.f.name, err)
 		}
 		done.Removed = append(done.Removed, s.f.name)
-	case write:
-		if err := staged.Commit(); err != nil {
+	case write, relink:
+		if s.act == relink {
+			if err := durable.Relink(s.f.dir, s.f.base, s.to); err != nil {
+				return err
+			}
+		} else if err := staged.Commit(); err != nil {
 			return err
 		}
 		done.Written = append(done.Written, s.f.name)
@@ -265,80 +300,34 @@ func (c *Change) mended(s step) {
 	}
 }
 
-// moveAside gives what stands at name a name of its own and returns it. "." is the
-// mirror's directory itself.
-func (l *look) moveAside(name string) (string, error) {
-	dir, prefix := l.dir, ""
-	if name == "." {
-		dir, name, prefix = l.base, filepath.Base(l.cache.Path), "../"
-	}
-	aside := name + ".broken-" + l.now.UTC().Format("20060102T150405Z")
+// moveAside gives what stands at a file's name a name of its own and returns it, as
+// told.
+func (l *look) moveAside(f *file) (string, error) {
+	aside := f.base + ".broken-" + l.now.UTC().Format("20060102T150405Z")
 	for n := 2; ; n++ {
-		if _, err := dir.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+		if _, err := f.dir.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
 			break
 		} else if err != nil || n > 99 {
 			return "", fmt.Errorf("finding a free name: %w", errors.Join(err, fs.ErrExist))
 		}
-		aside = fmt.Sprintf("%s.broken-%s-%d", name, l.now.UTC().Format("20060102T150405Z"), n)
+		aside = fmt.Sprintf("%s.broken-%s-%d", f.base, l.now.UTC().Format("20060102T150405Z"), n)
 	}
-	return prefix + aside, dir.Rename(name, aside)
+	told := filepath.Join(filepath.Dir(f.name), aside)
+	if f.name == "." {
+		told = "../" + aside
+	}
+	return told, f.dir.Rename(f.base, aside)
 }
 
 // sync makes what was done survive a power cut.
 func (l *look) sync(steps []step) error {
-	var dir, targets, base bool
-	for _, s := range steps {
-		switch {
-		case s.f == &l.checked, s.f.name == ".":
-			base = true
-		case strings.HasPrefix(s.f.name, targetsDir+"/"):
-			targets = true
-		default:
-			dir = true
-		}
-	}
 	var errs []error
-	if dir {
-		errs = append(errs, durable.SyncDir(l.dir, "."))
-	}
-	if targets {
-		errs = append(errs, durable.SyncDir(l.dir, targetsDir))
-	}
-	if base {
-		errs = append(errs, durable.SyncDir(l.base, "."))
-	}
-	return errors.Join(errs...)
-}
-
-// sweep removes what crashed writers left: our own temporary files, and go-tuf's,
-// which no client ever removes (measured).
-func (l *look) sweep(done *Change) error {
-	if l.dir == nil {
-		return nil
-	}
-	errs := []error{
-		durable.Sweep(l.base, ".", leftover, l.now),
-		durable.Sweep(l.dir, ".", leftover, l.now),
-	}
-	if l.targets.kind == directory {
-		errs = append(errs, durable.Sweep(l.dir, targetsDir, leftover, l.now))
-	}
-	names, _, err := entries(l.dir)
-	errs = append(errs, err)
-	for _, name := range names {
-		if !strings.HasPrefix(name, "tuf_tmp") {
-			continue
+	synced := map[*os.Root]bool{}
+	for _, s := range steps {
+		if !synced[s.f.dir] {
+			synced[s.f.dir] = true
+			errs = append(errs, durable.SyncDir(s.f.dir, "."))
 		}
-		info, err := l.dir.Lstat(name)
-		if err != nil || !info.Mode().IsRegular() || l.now.Sub(info.ModTime()) <= leftover {
-			continue // gone, not a file, or perhaps of a client at work
-		}
-		if err := l.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("removing %q: %w", name, err))
-			continue
-		}
-		done.Removed = append(done.Removed, name)
-		done.Mended = append(done.Mended, Damage{File: name, What: "left by a client that did not end well", Heals: false})
 	}
 	return errors.Join(errs...)
 }

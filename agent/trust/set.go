@@ -21,7 +21,7 @@ type Set struct {
 	workflow  *Workflow // only read from here on
 	roles     []Role
 	former    []*metadata.Metadata[metadata.RootType] // the chain without its newest root, ascending
-	roots     map[[32]byte]int64                      // digest of each root's bytes -> version
+	before    func() []knownRoot                      // what [Former] knows of the chain before the initial root
 	delegated map[string][]string                     // delegated role -> delegators that it was verified for
 	targets   []Target
 	required  Requirements
@@ -83,13 +83,6 @@ func (s *Set) Target(path string) (Target, bool) {
 	return s.targets[i], true
 }
 
-// RootVersion says which root of the verified chain has exactly these bytes, white
-// space around them aside.
-func (s *Set) RootVersion(data []byte) (int64, bool) {
-	v, ok := s.roots[rootDigest(data)]
-	return v, ok
-}
-
 // Requirements is what this set demands of its clients. The caller must not change
 // it.
 func (s *Set) Requirements() Requirements { return s.required }
@@ -128,6 +121,11 @@ func (s *Set) CheckFormer(role string, data []byte) (Role, error) {
 		err = errors.New("there are none")
 		for _, root := range slices.Backward(s.former) {
 			if err = signedByRoot(root, role, data); err == nil {
+				return nil
+			}
+		}
+		for _, root := range slices.Backward(s.before()) {
+			if err = signedByRoot(root.doc, role, data); err == nil {
 				return nil
 			}
 		}
@@ -190,6 +188,27 @@ func Peek(role string, data []byte) (Role, error) {
 		return Role{}, err
 	}
 	return Role{Name: role, Version: doc.version, Expires: doc.expires}, nil
+}
+
+// TargetsOf reads the target files that targets metadata lists, by path, WITHOUT
+// verifying a signature; nil where it cannot be read.
+func TargetsOf(data []byte) map[string]Target {
+	var listed map[string]Target
+	err := step("reading targets", Targets, data, func() error {
+		m, err := metadata.Targets().FromBytes(data)
+		if err != nil {
+			return err
+		}
+		listed = make(map[string]Target, len(m.Signed.Targets))
+		for path, file := range m.Signed.Targets {
+			listed[path] = newTarget(path, Targets, file)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	return listed
 }
 
 func newTarget(path, role string, file *metadata.TargetFiles) Target {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -49,14 +50,13 @@ func verify(f Files, at time.Time) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{files: f, at: at, workflow: w, roots: map[[32]byte]int64{}}
-	s.roots[rootDigest(f.Initial)] = w.trusted.Root.Signed.Version
+	first := w.trusted.Root
+	s := &Set{files: f, at: at, workflow: w, before: sync.OnceValue(func() []knownRoot { return formerOf(f.Initial, first) })}
 	for _, data := range f.Roots {
 		s.former = append(s.former, w.trusted.Root)
 		if err := w.UpdateRoot(data); err != nil {
 			return nil, fmt.Errorf("after root %d: %w", w.trusted.Root.Signed.Version, err)
 		}
-		s.roots[rootDigest(data)] = w.trusted.Root.Signed.Version
 	}
 	if err := w.UpdateTimestamp(f.Timestamp); err != nil {
 		return nil, err

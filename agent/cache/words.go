@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cache
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// around is what is wrong beside the directory's own files.
+func (l *look) around() []Damage {
+	var d []Damage
+	if l.remote.fault != "" {
+		d = append(d, Damage{File: l.fromPath(remoteName), What: l.remote.fault, Object: l.remote.object})
+	}
+	if l.dirInfo != nil {
+		d = append(d, Damage{File: ".", What: "not a directory", Object: true})
+	}
+	for _, b := range []branch{l.history.branch, l.targets} {
+		if b.occupied() {
+			d = append(d, Damage{File: b.name, What: "not a directory", Object: true})
+		}
+	}
+	return d
+}
+
+// occupied says whether something else stands where a directory should.
+func (b branch) occupied() bool {
+	return b.kind == regular || b.kind == tooLarge || b.kind == special || b.kind == unreadable
+}
+
+// fromPath names a file of the base as seen from the cache's Path.
+func (l *look) fromPath(name string) string {
+	if l.cache.whole() {
+		return name
+	}
+	return "../" + name
+}
+
+func permanent(all []Damage) []Damage {
+	var out []Damage
+	for _, d := range all {
+		if !d.Heals {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// healing is damage that the client repairs. A default mirror's root.json is not
+// counted: every run of its client writes it.
+func (l *look) healing() []Damage {
+	var out []Damage
+	for _, f := range l.all() {
+		if f.grade == broken && f.damage.Heals && (f.role != trust.Root || l.startsHere()) {
+			out = append(out, f.damage)
+		}
+	}
+	return out
+}
+
+func tell(all []Damage) string {
+	var parts []string
+	for _, d := range all {
+		parts = append(parts, fmt.Sprintf("%s: %s", oneLine(errors.New(d.File)), d.What))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// consequence says what the client meets and, where only its owner may act, what to type.
+func (l *look) consequence(d Damage) (consequence, remedy string) {
+	file := filepath.Base(d.File)
+	isTarget := strings.HasPrefix(d.File, l.targets.name+"/") && l.targets.name != ""
+	switch {
+	case d.File == l.fromPath(remoteName):
+		remedy = "rm " + quote(l.cache.Base+"/"+remoteName)
+		if l.cache.URL != "" && l.cache.URL != publicMirror {
+			remedy += " && " + l.startAnew()
+		}
+		return "cosign 2.5.1 and newer fail on every run", remedy
+	case d.File == rootFile && l.startsHere() && d.What == "missing":
+		if l.cosigns() {
+			return "cosign fails: could not find cached root.json", l.startAnew()
+		}
+		return "its client has no root to start from", l.startAnew()
+	case d.File == rootFile && l.startsHere():
+		if l.set == nil {
+			remedy = l.startAnew()
+		}
+		return cmp.Or(l.program(), "its client") + " fails on every run: this file is what it starts from", remedy
+	case d.File == l.checked.name && d.What == symlink.String():
+		return "its client writes through the link", ""
+	case d.File == l.checked.name && d.What == tooLarge.String():
+		return "its client reads all of it into memory", ""
+	case d.File == l.checked.name && l.rules.told:
+		return "gh does not look for anything newer until that time", ""
+	case d.What == special.String():
+		return "its client fails or waits for ever", ""
+	case isTarget && d.What == symlink.String():
+		return "its client writes through the link", ""
+	case isTarget && l.rules.apart && !d.Object:
+		return "offline its client believes " + oneLine(errors.New(file)) + " as it is", ""
+	case l.rules.believes && !d.Object && (d.What == "bad signature" || strings.HasPrefix(d.What, "older")):
+		return "its client believes what is in its cache, and does not repair it", ""
+	}
+	return "its client fails on every run, online too, and does not repair it", ""
+}
+
+func (l *look) cosigns() bool { return l.cache.habits().remote }
+
+// program is the client's name at the beginning of a sentence; "" where many programs
+// read the cache.
+func (l *look) program() string {
+	if l.cosigns() {
+		return string(Cosign)
+	}
+	return ""
+}
+
+// startAnew is what to type for a cache whose client needs another root to start from.
+func (l *look) startAnew() string {
+	if l.cosigns() {
+		return "cosign initialize --mirror " + quote(cmp.Or(l.cache.URL, "URL")) + " --root FILE"
+	}
+	return "mv " + quote(l.cache.Path) + " " + quote(l.cache.Path+".broken") // its client then starts from the root it brings
+}
+
+// whenAhead is what it means for a client that its cache is newer than what we know.
+func (l *look) whenAhead() (consequence, remedy string) {
+	var files []string
+	for _, f := range l.all() {
+		if f.grade == newer && f.role != trust.Root {
+			files = append(files, quote(filepath.Join(l.cache.Path, f.base)))
+		}
+	}
+	consequence = "its client fails while its mirror answers with less"
+	if len(files) == 0 {
+		return consequence, ""
+	}
+	return consequence + "; these files may go if the mirror has gone back for good", "rm " + strings.Join(files, " ")
+}
+
+// whenBehind is what it means for a client that its cache is older than what we know.
+func (l *look) whenBehind(notBefore time.Time) string {
+	h := l.cache.habits()
+	if !notBefore.IsZero() {
+		return fmt.Sprintf("its client does not look for anything newer before %s, and needs no network until then", notBefore.UTC().Format(time.RFC3339))
+	}
+	return "its client fetches what is new on its next run; " + h.offline
+}
+
+// notBefore is until when the client asks for nothing, as the cache stands.
+func (l *look) notBefore() time.Time {
+	var until time.Time
+	if len(l.roles) == 0 {
+		return until
+	}
+	switch timestamp := l.roles[0]; l.cache.habits().asks {
+	case AsksDaily:
+		told := l.checked.held.Expires
+		if told.IsZero() || timestamp.held.Expires.IsZero() {
+			return until // it never asked, or has nothing to go on with
+		}
+		until = told.AddDate(0, 0, 1)
+		if timestamp.held.Expires.Before(until) {
+			until = timestamp.held.Expires
+		}
+	case AsksLate:
+		until = timestamp.held.Expires
+	}
+	if until.Before(l.now) {
+		return time.Time{}
+	}
+	return until
+}
+
+// rootDigest identifies the cached root as trust.RootForm does: one of the chain that
+// its client wrote anew is the one that was published.
+func (l *look) rootDigest() string {
+	data := l.root.data
+	if l.set != nil {
+		if version, ok := l.set.RootVersion(data); ok {
+			data, _ = l.set.Root(version)
+		}
+	}
+	sum := sha256.Sum256(bytes.Trim(data, jsonSpace))
+	return hex.EncodeToString(sum[:])
+}

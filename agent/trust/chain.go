@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trust
+
+import (
+	"slices"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// A knownRoot is a root of a set's chain.
+type knownRoot struct {
+	raw []byte
+	doc *metadata.Metadata[metadata.RootType]
+}
+
+// formerOf are those roots before the initial one that lead to it, ascending: each
+// signed the one after it. A client that still holds one of them walks the same way.
+// None of them is trusted for anything new.
+func formerOf(initial []byte, first *metadata.Metadata[metadata.RootType]) []knownRoot {
+	var chain []knownRoot
+	next := first
+	for _, raw := range slices.Backward(Former(initial)) {
+		doc, err := metadata.Root().FromBytes(raw)
+		if err != nil || doc.Signed.Version != next.Signed.Version-1 || doc.VerifyDelegate(Root, next) != nil {
+			break // as far as it can be verified
+		}
+		chain = append(chain, knownRoot{raw, doc})
+		next = doc
+	}
+	slices.Reverse(chain)
+	return chain
+}
+
+// chain is every root that is known to be of this repository, ascending.
+func (s *Set) chain() []knownRoot {
+	chain := slices.Clone(s.before())
+	for i, doc := range append(slices.Clone(s.former), s.workflow.trusted.Root) {
+		raw := s.files.Initial
+		if i > 0 {
+			raw = s.files.Roots[i-1]
+		}
+		chain = append(chain, knownRoot{raw, doc})
+	}
+	return chain
+}
+
+// RootVersion says which root of the verified chain data is: one that says the same,
+// however it is written (sigstore-java writes every root anew). It is not ok where
+// data says what that root says, without enough of its signatures.
+func (s *Set) RootVersion(data []byte) (version int64, ok bool) {
+	err := step("looking for a root in the chain", Root, data, func() error {
+		says := SignedDigest(data)
+		for _, known := range slices.Backward(s.chain()) {
+			if says == "" || SignedDigest(known.raw) != says {
+				continue
+			}
+			version = known.doc.Signed.Version
+			doc, err := metadata.Root().FromBytes(data)
+			ok = err == nil && known.doc.VerifyDelegate(Root, doc) == nil
+			break
+		}
+		return nil
+	})
+	return version, ok && err == nil
+}
+
+// Root returns the bytes of one root of the verified chain, as they were published.
+// The caller must not change them.
+func (s *Set) Root(version int64) (data []byte, ok bool) {
+	for _, known := range s.chain() {
+		if known.doc.Signed.Version == version {
+			return known.raw, true
+		}
+	}
+	return nil, false
+}
