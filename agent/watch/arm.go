@@ -69,6 +69,7 @@ func (s *source) arm(ctx context.Context) {
 			}
 		}
 	}
+	s.compare(ctx)
 	s.judge()
 	now := time.Now()
 	for _, dir := range slices.Sorted(maps.Keys(fresh)) {
@@ -128,10 +129,17 @@ func (s *source) forget(path string) {
 	_ = s.n.Remove(path) // fails only for what is not watched any more
 }
 
-// judge says what cannot be watched, once when that begins and once when it ends.
+// judge says what cannot be watched though it should be, once when that begins and
+// once when it ends. A directory that we may not read is its owner's affair.
 func (s *source) judge() {
 	text := ""
-	switch paths := slices.Sorted(maps.Keys(s.failed)); {
+	var paths []string
+	for _, path := range slices.Sorted(maps.Keys(s.failed)) {
+		if !errors.Is(s.failed[path], fs.ErrPermission) {
+			paths = append(paths, path)
+		}
+	}
+	switch {
 	case s.failOpen != nil:
 		text = explain("watching files", s.failOpen)
 	case len(paths) > 0:
@@ -146,7 +154,7 @@ func (s *source) judge() {
 	s.w.mu.Unlock()
 	switch {
 	case before == "" && text != "":
-		s.w.o.Log.Warn(evDegraded, "next", s.w.o.Scan, "error", text)
+		s.w.o.Log.Warn(evDegraded, "next", s.w.o.pollEvery(), "error", text)
 	case before != "" && text == "":
 		s.w.o.Log.Info(evRecovered)
 	}

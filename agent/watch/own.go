@@ -29,7 +29,8 @@ func ignored(name string) bool {
 // A window is the time in which the agent writes below a directory.
 type window struct {
 	dir     string
-	until   time.Time // zero while it is open
+	open    int       // how often Expect was called without its done
+	until   time.Time // when it ends, once that is 0
 	renames map[string]int
 }
 
@@ -65,7 +66,7 @@ func (w *Watcher) own(e fsnotify.Event, now time.Time) bool {
 // closeWindows drops the windows that are over. w.mu is held.
 func (w *Watcher) closeWindows(now time.Time) {
 	w.windows = slices.DeleteFunc(w.windows, func(o *window) bool {
-		return !o.until.IsZero() && now.After(o.until)
+		return o.open == 0 && now.After(o.until)
 	})
 }
 

@@ -7,13 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 const (
-	maxLinks = 40   // symbolic links on the way to one directory, as the kernel allows
-	maxDepth = 3    // levels below a directory
-	maxDirs  = 256  // directories watched below a directory
-	maxNames = 4096 // names read of one directory in search of others
+	maxLinks     = 40       // symbolic links on the way to one directory, as the kernel allows
+	maxDepth     = 3        // levels below a directory
+	maxDirs      = 256      // directories watched below a directory
+	maxNamesEach = 4096     // names read of one directory in search of others
+	maxNames     = 16 << 10 // names read of all of them together
 )
 
 // A point is a name in a directory that decides where a path leads: the last
@@ -29,7 +31,10 @@ type route struct {
 }
 
 // find walks to dir, one component after the other.
-func find(dir string) route {
+func find(dir string) route { return walk(dir, func(string, fs.DirEntry) {}) }
+
+// walk is find that hands each name it reads below dir to seen.
+func walk(dir string, seen func(path string, e fs.DirEntry)) route {
 	var r route
 	at, left, links := "/", split(dir), 0
 	for len(left) > 0 {
@@ -66,7 +71,7 @@ func find(dir string) route {
 			at = path
 		}
 	}
-	r.tree = below(nil, at, maxDepth)
+	r.tree = below(at, seen)
 	return r
 }
 
@@ -76,31 +81,53 @@ func split(path string) []string {
 	return strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
 }
 
-// below appends dir and the directories below it, down to some depth. It reads
-// no more names than it must, and follows no links.
-func below(found []string, dir string, depth int) []string {
-	if len(found) >= maxDirs {
-		return found
+// below lists dir and the directories below it, those that are nearest first, and
+// hands each name that it reads to seen. Neither a million names in one directory nor
+// a million directories make it read more than it must, and it follows no links.
+func below(dir string, seen func(path string, e fs.DirEntry)) []string {
+	tree, depth := []string{dir}, map[string]int{}
+	budget := maxNames
+	for i := 0; i < len(tree); i++ { // it grows meanwhile
+		at := tree[i]
+		if depth[at] == maxDepth {
+			break // and all that follow are as deep
+		}
+		budget -= names(at, min(budget, maxNamesEach), func(e fs.DirEntry) {
+			path := filepath.Join(at, e.Name())
+			seen(path, e)
+			if e.IsDir() && len(tree) < maxDirs {
+				tree = append(tree, path)
+				depth[path] = depth[at] + 1
+			}
+		})
 	}
-	found = append(found, dir)
-	if depth == 0 {
-		return found
+	return tree
+}
+
+// names hands up to limit names of a directory to seen, in the order of the disk, and
+// says how many there were. One that cannot be read has none: it is gone again, or not
+// ours to read.
+func names(dir string, limit int, seen func(fs.DirEntry)) int {
+	if limit <= 0 {
+		return 0
 	}
-	f, err := os.Open(dir)
-	if err != nil { // gone again, or not ours to read: its parent is watched, and the scan looks
-		return found
+	// Not a link, and not a FIFO that would make us wait: what it was a moment ago may
+	// be something else now.
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0
 	}
 	defer f.Close() // only read from
-	for range maxNames / 256 {
-		entries, err := f.ReadDir(256) // in the order of the disk, without sorting
+	n := 0
+	for n < limit {
+		entries, err := f.ReadDir(min(256, limit-n))
 		for _, e := range entries {
-			if e.IsDir() {
-				found = below(found, filepath.Join(dir, e.Name()), depth-1)
-			}
+			seen(e)
 		}
+		n += len(entries)
 		if err != nil { // io.EOF as a rule
 			break
 		}
 	}
-	return found
+	return n
 }

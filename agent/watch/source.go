@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	settle = 10 * time.Millisecond // new directories are looked for this long after one came
-	burst  = 10 * time.Second      // overflows this close together are logged once
+	settle   = 10 * time.Millisecond // new directories are looked for this long after one came,
+	armShare = 10                    // or this many times what the last such look took
+	burst    = 10 * time.Second      // overflows this close together are logged once
 )
 
 // A notifier is the kernel's notifications of the directories it is given.
@@ -50,10 +51,12 @@ type source struct {
 
 	n        notifier // nil when the kernel gives none
 	errs     chan error
-	routes   map[string]route  // by directory of interest
-	watched  map[string]nodeID // what the notifier was given
-	failed   map[string]error  // what it did not take
-	failOpen error             // why there is no notifier
+	routes   map[string]route   // by directory of interest
+	watched  map[string]nodeID  // what the notifier was given
+	failed   map[string]error   // what it did not take
+	failOpen error              // why there is no notifier
+	pollers  map[string]*poller // by directory of interest
+	polled   chan string        // which of them has seen something new
 	index    index
 	dirty    map[string]bool // directories whose route has to be found again
 	burstEnd time.Time
@@ -73,6 +76,8 @@ func newSource(w *Watcher, out chan<- Change) *source {
 		routes:  map[string]route{},
 		watched: map[string]nodeID{},
 		dirty:   map[string]bool{},
+		pollers: map[string]*poller{},
+		polled:  make(chan string),
 	}
 }
 
@@ -80,7 +85,7 @@ func newSource(w *Watcher, out chan<- Change) *source {
 func (s *source) run(ctx context.Context) {
 	scan := time.NewTicker(s.w.o.Scan)
 	defer scan.Stop()
-	rearm, due := time.NewTimer(0), true
+	rearm, due, pause := time.NewTimer(0), true, settle
 	defer rearm.Stop()
 	defer s.close()
 	s.start()
@@ -104,6 +109,11 @@ func (s *source) run(ctx context.Context) {
 			s.event(ctx, e)
 		case err := <-s.errs:
 			s.trouble(ctx, err)
+		case dir := <-s.polled:
+			if _, ok := s.routes[dir]; ok {
+				s.dirty[dir] = true
+				s.send(ctx, Change{Dir: dir, At: time.Now()})
+			}
 		case <-scan.C:
 			if s.n == nil {
 				s.start()
@@ -111,10 +121,12 @@ func (s *source) run(ctx context.Context) {
 			s.everything(ctx, Change{Scan: true})
 		case <-rearm.C:
 			due = false
+			start := time.Now()
 			s.arm(ctx)
+			pause = max(settle, armShare*time.Since(start))
 		}
 		if len(s.dirty) > 0 && !due { // not put off by what comes meanwhile
-			rearm.Reset(settle)
+			rearm.Reset(pause)
 			due = true
 		}
 	}
@@ -194,6 +206,9 @@ func (s *source) event(ctx context.Context, e fsnotify.Event) {
 	}
 	for _, d := range s.index.content[e.Name] { // the directory itself changed
 		hit[d] = true
+		if s.failed[e.Name] != nil { // it may be watched from now on
+			s.dirty[d] = true
+		}
 	}
 	if inside := s.index.content[dir]; len(inside) > 0 && !s.w.own(e, now) && !ignored(name) {
 		if e.Has(fsnotify.Create) && isDir(e.Name) {

@@ -5,9 +5,9 @@
 // It promises that no change is lost: what the kernel's notifications miss (a
 // directory that is not there yet, one that is deleted and made again or put
 // in the place of another, a full queue, no watches left, a network file
-// system) is found by a scan at the latest. In return a Change may be reported
-// for which nothing changed; its reader looks, finds nothing to do, and goes
-// on.
+// system) is found by comparing, every two seconds as a rule, and by a scan at the
+// latest. In return a Change may be reported for which nothing changed; its reader
+// looks, finds nothing to do, and goes on.
 //
 // A Change names a directory, never a file, and comes when the directory has
 // been still for a moment. The agent's own temporary files and those of go-tuf
@@ -31,7 +31,8 @@ import (
 // Names of the events this package logs.
 const (
 	evOverflowed = "watch overflowed" // the kernel dropped notifications; everything is looked at again
-	evDegraded   = "watch degraded"   // some changes are found by scanning only
+	evDegraded   = "watch degraded"   // some changes are found by comparing only, for want of watches
+	evCompared   = "watch compared"   // a directory is compared from now on: not every change of it is told
 	evRecovered  = "watch recovered"  // all is watched again
 	evDisturbed  = "watch disturbed"  // an error of the watch that it recovers from by itself
 )
@@ -67,6 +68,7 @@ type Watcher struct {
 	mu       sync.Mutex
 	dirs     []string
 	degraded string
+	compared []Comparison
 	windows  []*window
 }
 
@@ -100,12 +102,21 @@ func (w *Watcher) Watch(dirs []string) {
 // once until it is received. It is not closed.
 func (w *Watcher) Changes() <-chan Change { return w.out }
 
-// Degraded says why changes are found by scanning only, and what to do about
-// it; "" when every directory is watched.
+// Degraded says which limit of this host keeps directories from being watched, and
+// what to do about it; "" when none does. They are compared meanwhile.
 func (w *Watcher) Degraded() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.degraded
+}
+
+// Compared lists the directories in which changes are found by comparing: where the
+// host's limits keep us from watching, where the file system does not tell of every
+// change, where we may not look.
+func (w *Watcher) Compared() []Comparison {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.compared)
 }
 
 // Expect says that the agent itself writes below dir until done is called, by
@@ -116,14 +127,20 @@ func (w *Watcher) Expect(dir string) (done func()) {
 	if real, err := filepath.EvalSymlinks(dir); err == nil { // otherwise it is not there, and neither are its changes
 		dir = real
 	}
-	o := &window{dir: filepath.Clean(dir)}
+	dir = filepath.Clean(dir)
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.closeWindows(time.Now())
-	w.windows = append(w.windows, o)
-	w.mu.Unlock()
+	i := slices.IndexFunc(w.windows, func(o *window) bool { return o.dir == dir })
+	if i < 0 {
+		i, w.windows = len(w.windows), append(w.windows, &window{dir: dir})
+	}
+	o := w.windows[i]
+	o.open++
 	return sync.OnceFunc(func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		o.open--
 		o.until = time.Now().Add(tail)
 	})
 }
