@@ -53,7 +53,8 @@ func blows() []blow {
 			must(t, os.Symlink("nowhere", path))
 		}, ""},
 		{"altered under its signature", edit(func(b []byte) []byte {
-			return bytes.Replace(b, []byte(`"expires": "20`), []byte(`"expires": "21`), 1)
+			b = bytes.Replace(b, []byte(`"expires": "20`), []byte(`"expires": "21`), 1)
+			return bytes.Replace(b, []byte(`"expires":"20`), []byte(`"expires":"21`), 1) // as sigstore-java writes it
 		}), ""},
 	}
 }

@@ -38,9 +38,7 @@ func (l *look) lookAtRoot() {
 		return
 	}
 	if f.kind == absent {
-		// Clients that always start from this file put there what their program brings
-		// where there is none.
-		if l.startsHere() && l.set != nil && !l.rules.anchored {
+		if l.startsHere() && l.set != nil && !l.rules.brings && (!l.rules.anchored || l.cache.URL != publicMirror) {
 			f.breaks("missing", false)
 		}
 		return
@@ -73,8 +71,9 @@ func (l *look) readRoot(heals faults) bool {
 		f.grade = equal
 	case onChain:
 		f.grade = older
-	case version > 0:
+	case version > 0, trust.SelfSigned(f.data) != nil:
 		f.breaks("bad signature", heals&unsigned != 0)
+		return false
 	case role.Version > ours.Version:
 		f.grade = newer
 	default:

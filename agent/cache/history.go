@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,7 +110,17 @@ func (l *look) lacks() []*file {
 	return fs
 }
 
-// linked says whether root.json is, or was, a link into the history.
+// linked says whether root.json is, or was, a link into the history. Where it is
+// no file beside roots of this chain, its client was stopped between two steps, or it
+// was damaged later.
 func (l *look) linked() bool {
-	return l.rules.history && l.history.dir != nil && (l.root.link != "" || l.root.kind == symlink)
+	if !l.rules.history || l.history.dir == nil {
+		return false
+	}
+	return l.root.link != "" || l.root.kind == symlink || l.root.kind != regular && l.remembers()
+}
+
+// remembers says whether the history holds any root of the verified chain.
+func (l *look) remembers() bool {
+	return slices.ContainsFunc(l.history.files, func(f file) bool { return f.grade == equal })
 }

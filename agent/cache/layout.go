@@ -34,6 +34,9 @@ type rules struct {
 	role, target func(string) string
 	// anchored: its client starts from the cached root.json, whichever the mirror.
 	anchored bool
+	// brings: where there is no root.json, its program may bring one; if it does not, only
+	// the public mirror's is built in.
+	brings bool
 	// history: root.json may be a symbolic link into root_history. Where it is a file, its
 	// client is an older one, which starts from it.
 	history bool
@@ -82,7 +85,7 @@ var layouts = map[Layout]rules{
 	},
 	LayoutSigstoreJS: {
 		dir: dirNameJS, role: escapeJS, target: escapeJS,
-		anchored: true, inPlace: true, rolePerm: 0o644, targetPerm: 0o644,
+		anchored: true, brings: true, inPlace: true, rolePerm: 0o644, targetPerm: 0o644,
 		roleHeals: content, targetHeals: content,
 	},
 	LayoutSigstorePython: {
@@ -99,7 +102,7 @@ var layouts = map[Layout]rules{
 	},
 	LayoutSigstoreJava: {
 		role: asItIs, target: escapeForm,
-		anchored: true, inPlace: true, believes: true, rolePerm: 0o644, targetPerm: 0o644,
+		anchored: true, brings: true, inPlace: true, believes: true, rolePerm: 0o644, targetPerm: 0o644,
 		targetHeals: content,
 	},
 	LayoutLegacy: {},

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/leveldb"
@@ -46,7 +48,7 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 		// What an initialize by an older cosign leaves behind an upgrade.
 		in.Detail += fmt.Sprintf("; remote.json names %q, for which cosign 2.5.1 and newer find no root here", remote.url)
 		in.NoRootFor = remote.url
-		in.Remedy = cmp.Or(in.Remedy, "with cosign 2.5.1 or newer: cosign initialize")
+		in.Remedy = cmp.Or(in.Remedy, initialize(remote.url)) // with cosign 2.5.1 or newer
 	}
 	return in
 }
@@ -98,14 +100,34 @@ func readLegacy(base *os.Root) (map[string][]byte, error) {
 }
 
 func (c Cache) legacyDamage(all ...Damage) Inspection {
-	path := filepath.Join(c.Base, legacyName)
+	var steps []string
+	state := Damaged
+	for _, d := range all {
+		if d.File == legacyName || d.Object { // what initialize does not write over (measured)
+			path := filepath.Join(c.Base, d.File)
+			steps = append(steps, "mv "+quote(path)+" "+quote(path+".broken"))
+		}
+		if d.Object {
+			state = Unusable
+		}
+	}
+	steps = append(slices.Compact(steps), initialize(c.URL))
 	return Inspection{
-		State:       Damaged,
+		State:       state,
 		Detail:      "a legacy cache; " + tell(all),
 		Consequence: "cosign up to 2.5.0 and gitsign fail on every run",
-		Remedy:      fmt.Sprintf("mv %s %s, then cosign initialize", quote(path), quote(path+".broken")),
+		Remedy:      strings.Join(steps, " && "),
 		Damage:      all,
 	}
+}
+
+// initialize is what to type for cosign to fill its cache anew from a mirror. Without
+// a mirror it goes to the public one.
+func initialize(url string) string {
+	if url == "" || url == publicMirror || strings.Contains(url, oldBucketHost) {
+		return "cosign initialize"
+	}
+	return "cosign initialize --mirror " + quote(url) + " --root FILE"
 }
 
 func (c Cache) judgeLegacy(base *os.Root, held map[string][]byte, set *trust.Set, now time.Time) Inspection {
@@ -136,7 +158,7 @@ func (c Cache) judgeLegacy(base *os.Root, held map[string][]byte, set *trust.Set
 			ahead = ahead || peek.Version > ours.Version
 		}
 	}
-	if len(damage) == 0 {
+	if len(damage) == 0 && set != nil && legacyOurs(held, set) {
 		damage = legacyTargets(base, set, in.Versions[trust.Targets])
 	}
 	if len(damage) > 0 {
@@ -180,9 +202,6 @@ func legacyOurs(held map[string][]byte, set *trust.Set) bool {
 // does not download again while its timestamp is valid (measured). They can only be
 // compared where the cache has the same targets as the set.
 func legacyTargets(base *os.Root, set *trust.Set, version int64) (damage []Damage) {
-	if set == nil {
-		return nil
-	}
 	if ours, _ := set.Role(trust.Targets); ours.Version != version {
 		return nil
 	}
@@ -194,11 +213,13 @@ func legacyTargets(base *os.Root, set *trust.Set, version int64) (damage []Damag
 		name = filepath.Join(targetsDir, name)
 		f := readFile(base, name, min(t.Length, trust.MaxTargetFile))
 		switch {
-		case f.kind == absent, f.kind == regular && t.Verify(f.data) == nil:
+		case f.kind == regular && t.Verify(f.data) == nil:
+		case f.kind == absent:
+			damage = append(damage, Damage{File: name, What: "missing"}) // it keeps every one that is listed
 		case f.kind == regular, f.kind == tooLarge:
 			damage = append(damage, Damage{File: name, What: "not what its metadata lists"})
 		default:
-			damage = append(damage, Damage{File: name, What: f.kind.String()})
+			damage = append(damage, Damage{File: name, What: f.kind.String(), Object: true})
 		}
 	}
 	return damage

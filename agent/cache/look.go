@@ -137,13 +137,15 @@ func (l *look) open() (err error) {
 // openTargets opens the directory of target files, if there is one.
 func (l *look) openTargets() (err error) {
 	t := &l.targets
+	path := filepath.Join(l.cache.Path, targetsDir)
 	t.parent, t.base, t.name = l.dir, targetsDir, targetsDir
 	if l.rules.apart {
-		t.parent, t.base, t.name = nil, filepath.Base(l.cache.Targets), l.cache.Targets
+		path = l.cache.Targets
+		t.parent, t.base, t.name = nil, filepath.Base(path), path
 		if l.cache.Targets == "" {
 			return nil // not known
 		}
-		parent := filepath.Dir(l.cache.Targets)
+		parent := filepath.Dir(path)
 		if _, err := os.Lstat(parent); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -153,7 +155,7 @@ func (l *look) openTargets() (err error) {
 	}
 	t.seen = readFile(t.parent, t.base, 0)
 	if t.kind == directory {
-		t.dir, err = openIn(t.parent, filepath.Join(l.cache.Path, t.base))
+		t.dir, err = openIn(t.parent, path)
 	}
 	return err
 }

@@ -121,7 +121,7 @@ func (l *look) mend(f *file, settled bool) []step {
 			return []step{{act: setAside, f: f}} // its client writes the file itself
 		}
 		return nil
-	case f.role == trust.Root && (!have || f.kind == absent):
+	case f.role == trust.Root && (!have || f.kind == absent && !l.linked()):
 		return nil // without a root to start from the client fails as it does now
 	case f.role != trust.Root && l.set == nil && l.root.grade != unjudged:
 		return nil // perhaps no cache at all

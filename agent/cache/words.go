@@ -84,7 +84,7 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 	case d.File == l.fromPath(remoteName):
 		remedy = "rm " + quote(l.cache.Base+"/"+remoteName)
 		if l.cache.URL != "" && l.cache.URL != publicMirror {
-			remedy += " && " + l.startAnew()
+			remedy += " && " + initialize(l.cache.URL)
 		}
 		return "cosign 2.5.1 and newer fail on every run", remedy
 	case d.File == rootFile && l.startsHere() && d.What == "missing":
@@ -129,7 +129,7 @@ func (l *look) program() string {
 // startAnew is what to type for a cache whose client needs another root to start from.
 func (l *look) startAnew() string {
 	if l.cosigns() {
-		return "cosign initialize --mirror " + quote(cmp.Or(l.cache.URL, "URL")) + " --root FILE"
+		return initialize(cmp.Or(l.cache.URL, "URL"))
 	}
 	return "mv " + quote(l.cache.Path) + " " + quote(l.cache.Path+".broken") // its client then starts from the root it brings
 }
