@@ -114,20 +114,51 @@ schedule {
 
 # The caches of Sigstore clients to look after.
 caches {
+  # Those of cosign, and of other programs on sigstore-go or the legacy client.
   # Default: ~/.sigstore/root, and $TUF_ROOT where that is set.
   # paths = ["~/.sigstore/root"]
+
+  # Those of other clients: gh, npm, sigstore-js, sigstore-python, sigstore-ruby,
+  # sigstore-java. Without any place block there are the usual ones of who runs the
+  # agent ("tufkeeper config show" lists them). As soon as you write one, only those
+  # you write are there. A place need not exist.
+  # Default: where XDG_DATA_HOME, XDG_CACHE_HOME and npm_config_cache say.
+  # place "~/.npm/_tuf" {
+  #   client = "npm"
+  # }
+  # targets: only for sigstore-python and sigstore-ruby, which keep target files apart.
+  # place "~/.local/share/sigstore-python/tuf" {
+  #   client  = "sigstore-python"
+  #   targets = "~/.cache/sigstore-python/tuf"
+  # }
+  # url: only for sigstore-java, whose directories do not say which mirror they are
+  # of; without it they are taken to be of Sigstore's public one.
+  # Default: none but for the staging directory.
+  # place "/srv/build/sigstore-java" {
+  #   client = "sigstore-java"
+  #   url    = "https://tuf.example.org"
+  # }
 
   # What may be done to a cache:
   #   "mend"     bring it forward, and repair what is damaged
   #   "publish"  bring it forward; damage is reported
   #   "report"   look and report, never write
   #   "ignore"   do not even look
+  # This holds for the caches that tufkeeper keeps: those of configured mirrors, in a
+  # layout that it is known to write as its client does. All others are reported on,
+  # whatever stands here ("tufkeeper caches --json" has the policy of each).
   policy = "mend"
 
-  # Other policies for some caches. The first rule that matches counts.
+  # Other policies for some caches, also for those that are only reported on by
+  # default. The first rule that matches the path of the cache counts.
   # rule "/srv/ci/**" {
   #   policy = "report"
   # }
+
+  # Metadata newer than what its mirror has fails its client, and protects it from a
+  # mirror that went back. It is left alone for ever ("0s"), or removed when it has
+  # been there for this long (at least "1d") and the mirror answers without it.
+  drop_ahead = "0s"
 
   # A change on disk is looked at when the cache has been still for this long.
   debounce = "2s"

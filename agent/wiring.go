@@ -34,8 +34,8 @@ func cacheMirror(m config.Mirror, set *trust.Set) cache.Mirror {
 // policyOf is the policy for one cache. One of a mirror that is not ours, or that
 // is only a preview, is never more than reported.
 func policyOf(cfg config.Config, of cache.Cache) config.Policy {
-	p := cfg.Caches.PolicyFor(of.Path)
-	if p == config.PolicyIgnore {
+	p, ruled := cfg.Caches.PolicyFor(of.Path)
+	if ruled || p == config.PolicyIgnore {
 		return p
 	}
 	for _, m := range cfg.Mirrors {

@@ -88,23 +88,25 @@ type Schedule struct {
 
 // Caches says which clients' caches are looked after, and how.
 type Caches struct {
-	Paths     []string      // absolute cache bases, such as /home/ada/.sigstore/root
-	Policy    Policy        // for caches without a rule
+	Paths     []string      // absolute cache bases of cosign and its like, such as /home/ada/.sigstore/root
+	Places    []CachePlace  // where other clients keep theirs
+	Policy    Policy        // for caches without a rule; mend and publish only where we keep such caches
 	Overrides []CacheRule   // the first that matches counts
 	Debounce  time.Duration // from a change on disk to the look at it
 	Quiet     time.Duration // a cache that changed within this long is in use, and left alone
 	Scan      time.Duration // every cache is looked at this often, whatever the watch says
+	DropAhead time.Duration // metadata newer than its mirror's is removed after this long; 0 means never
 }
 
 // PolicyFor returns what may be done to the cache at path: the policy of the
-// first rule that matches it, otherwise the common one.
-func (c Caches) PolicyFor(path string) Policy {
+// first rule that matches it, otherwise the common one; and whether a rule did.
+func (c Caches) PolicyFor(path string) (p Policy, ruled bool) {
 	for _, o := range c.Overrides {
 		if o.Path.Match(filepath.Clean(path)) {
-			return o.Policy
+			return o.Policy, true
 		}
 	}
-	return c.Policy
+	return c.Policy, false
 }
 
 // CacheRule is a policy for the caches whose path matches a glob.

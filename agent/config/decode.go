@@ -121,7 +121,18 @@ func (d *decoder) scheduleBlock(b *hclsyntax.Block, s *Schedule) {
 }
 
 func (d *decoder) cachesBlock(b *hclsyntax.Block, c *Caches) {
+	written := map[string]hcl.Range{}
 	d.body(b.Body, "a caches block", d.reader.caches(c), []child{
+		{"place", "PATH", func(b *hclsyntax.Block) {
+			if len(written) == 0 {
+				c.Places = nil // as with mirrors, only those that are written are there
+			}
+			n := len(c.Places)
+			d.placeBlock(b, c)
+			if len(c.Places) > n {
+				written[c.Places[n].Path] = b.DefRange()
+			}
+		}},
 		{"rule", "GLOB", func(b *hclsyntax.Block) {
 			r := CacheRule{Policy: c.Policy}
 			g, err := d.glob(b.Labels[0])
@@ -139,6 +150,7 @@ func (d *decoder) cachesBlock(b *hclsyntax.Block, c *Caches) {
 			c.Overrides = append(c.Overrides, r)
 		}},
 	})
+	d.placesApart(c, written)
 }
 
 func (d *decoder) clientsBlock(b *hclsyntax.Block, c *Clients) {
@@ -189,8 +201,8 @@ func (d *decoder) directories(c *Config, given map[string]hcl.Range) {
 		if own.path == "" && !set && !d.broken {
 			d.problem(at, fmt.Sprintf("write %s = \"/path\"", own.name), "%s is not set, and no home directory is known", own.name)
 		}
-		for _, cache := range c.Caches.Paths {
-			if own.path == cache || strings.HasPrefix(own.path, cache+"/") {
+		for _, cache := range c.Caches.bases() {
+			if own.path == cache || inside(own.path, cache) {
 				d.problem(at, "its client may remove everything there", "%s %s lies in the cache %s", own.name, quoted(own.path), quoted(cache))
 			}
 		}

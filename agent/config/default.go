@@ -17,8 +17,11 @@ type Env struct {
 	Home       string
 	ConfigHome string // XDG_CONFIG_HOME, or ~/.config
 	StateHome  string // XDG_STATE_HOME, or ~/.local/state
+	DataHome   string // XDG_DATA_HOME, or ~/.local/share
+	CacheHome  string // XDG_CACHE_HOME, or ~/.cache
 	RuntimeDir string // XDG_RUNTIME_DIR
 	TUFRoot    string // TUF_ROOT: where cosign keeps its cache instead of ~/.sigstore/root
+	NPMCache   string // npm_config_cache: where npm keeps its cache instead of ~/.npm
 	Root       bool   // started by the system's administrator: system paths, strict files
 
 	// The directories that systemd gives a service; they go before the others.
@@ -44,8 +47,11 @@ func OSEnv() Env {
 		Home:       home,
 		ConfigHome: firstOf(absolute(os.Getenv("XDG_CONFIG_HOME")), under(home, ".config")),
 		StateHome:  firstOf(absolute(os.Getenv("XDG_STATE_HOME")), under(home, ".local/state")),
+		DataHome:   firstOf(absolute(os.Getenv("XDG_DATA_HOME")), under(home, ".local/share")),
+		CacheHome:  firstOf(absolute(os.Getenv("XDG_CACHE_HOME")), under(home, ".cache")),
 		RuntimeDir: absolute(os.Getenv("XDG_RUNTIME_DIR")),
 		TUFRoot:    absolute(os.Getenv("TUF_ROOT")),
+		NPMCache:   firstOf(absolute(os.Getenv("npm_config_cache")), absolute(os.Getenv("NPM_CONFIG_CACHE"))),
 		Root:       os.Geteuid() == 0,
 
 		StateDirectory:         fromSystemd("STATE_DIRECTORY"),
@@ -89,6 +95,7 @@ func Default(env Env) Config {
 		},
 		Caches: Caches{
 			Paths:    defaultCaches(env),
+			Places:   defaultPlaces(env),
 			Policy:   PolicyMend,
 			Debounce: 2 * time.Second,
 			Quiet:    2 * time.Second,

@@ -60,7 +60,7 @@ func TestTheExampleNamesEveryDefault(t *testing.T) {
 	live := settingsOf(t, example(t))
 	for block, names := range settingsOf(t, string(config.Default(ada).HCL())) {
 		for _, name := range names {
-			commented := regexp.MustCompile(`(?s)Default: [^\n]*\n(?:\s*#[^\n]*\n)*?\s*# ` + name + ` += `)
+			commented := regexp.MustCompile(`(?s)Default: [^\n]*\n(?:\s*#[^\n]*\n)*?\s*# *` + name + ` += `)
 			if !slices.Contains(live[block], name) && !commented.MatchString(example(t)) {
 				t.Errorf("the default of %q in block %q is not in the example", name, block)
 			}
@@ -89,7 +89,7 @@ func example(t *testing.T) string {
 	return string(src)
 }
 
-var commentedOut = regexp.MustCompile(`(?m)^(\s*)# ( *(?:[a-z_0-9]+ += .*|(?:mirror|rule|schedule|minimum)(?: ".*")? \{|\}))$`)
+var commentedOut = regexp.MustCompile(`(?m)^(\s*)# ( *(?:[a-z_0-9]+ += .*|(?:mirror|place|rule|schedule|minimum)(?: ".*")? \{|\}))$`)
 
 func uncommented(src string) string { return commentedOut.ReplaceAllString(src, "$1$2") }
 

@@ -28,6 +28,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"mirror \"a\" {\n url = \"http://[::1]:80/%2F\"\n initial_root = \"/\\u0041\\n$${x}%%{y}\"\n proxy = \"socks5://u:p@h\"\n schedule {\n cron = \"\\\"\"\n }\n}",
 		"caches {\n paths = [\"~\", \"~/\\\\\"]\n rule \"~/*\" {\n policy = \"ignore\"\n }\n}",
+		"caches {\n paths = []\n drop_ahead = \"1w\"\n place \"~/\\u0041$${x}\" {\n client = \"sigstore-ruby\"\n targets = \"~\"\n }\n place \"/\" {\n client = \"sigstore-java\"\n url = \"file:///x\"\n }\n}",
 		"clients {\n globs = [\"/{a,b}/[^c]\"]\n max_file_size = \"1048577B\"\n}",
 		"clients {\n model = \"\"\n packages = []\n minimum \"a\\\"b/$${c\" {\n version = \"1:v2.0~rc1\"\n }\n}",
 		"threshold \"root\" {\n warning = \"1w2d3h4m5s6ms7us8ns\"\n}",

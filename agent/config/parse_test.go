@@ -16,6 +16,7 @@ func TestMistakes(t *testing.T) {
 	corp := func(body string) string {
 		return "mirror \"corp\" {\n  initial_root = \"/etc/root.json\"\n  " + body + "\n}"
 	}
+	caches := func(body string) string { return "caches {\n  " + body + "\n}" }
 	for name, tc := range map[string]struct{ src, at, text, hint string }{
 		"an unknown setting":                   {"schedule {\n  intervall = \"1h\"\n}", "2:3", `unknown setting "intervall" in a schedule block`, `did you mean "interval"?`},
 		"an unknown block":                     {"mirorr \"x\" {\n}", "1:1", `unknown block "mirorr" in the file`, `did you mean "mirror"?`},
@@ -75,6 +76,22 @@ func TestMistakes(t *testing.T) {
 		"a minimum of no client":               {"clients {\n  minimum \"two words\" {\n    version = \"1.0\"\n  }\n}", "2:11", `a client cannot be named "two words"`, `a name as "tufkeeper clients" prints it, such as "cosign"`},
 		"two minimums for one client":          {"clients {\n  minimum \"gh\" {\n    version = \"2.50\"\n  }\n  minimum \"gh\" {\n    version = \"2.51\"\n  }\n}", "5:3", `there is a second minimum "gh"`, ""},
 		"a model that is no path":              {"clients {\n  model = \"compat.json\"\n}", "2:11", `path "compat.json" is not absolute`, `did you mean "/etc/tufkeeper/compat.json"?`},
+		"a place without a client":             {caches("place \"/x\" {\n  }"), "2:3", `place "/x" has no client`, `write client = "npm", or one of cosign, gh, sigstore-js, npm, sigstore-python, sigstore-ruby, sigstore-java`},
+		"a place of no known client":           {caches("place \"/x\" {\n    client = \"sigstore-pyhton\"\n  }"), "3:14", `client cannot be "sigstore-pyhton"`, `did you mean "sigstore-python"?`},
+		"a place of something else":            {caches("place \"/x\" {\n    client = \"podman\"\n  }"), "3:14", `client cannot be "podman"`, "one of cosign, gh, sigstore-js, npm, sigstore-python, sigstore-ruby, sigstore-java"},
+		"a place without a name":               {caches("place {\n    client = \"npm\"\n  }"), "2:3", "a place block has one name", `write place "PATH" { … }`},
+		"a place that is not absolute":         {caches("place \".npm/_tuf\" {\n    client = \"npm\"\n  }"), "2:9", `path ".npm/_tuf" is not absolute`, `did you mean "/etc/tufkeeper/.npm/_tuf"?`},
+		"a place named twice":                  {caches("place \"/home/ada/x\" {\n    client = \"npm\"\n  }\n  place \"~/x/\" {\n    client = \"gh\"\n  }"), "5:3", `there is a second place "~/x/"`, ""},
+		"a place named twice to the letter":    {caches("place \"/x\" {\n    client = \"npm\"\n  }\n  place \"/x\" {\n    client = \"gh\"\n  }"), "5:3", `there is a second place "/x"`, ""},
+		"a place in paths":                     {caches("place \"/x\" {\n    client = \"gh\"\n  }\n  paths = [\"/x\"]"), "2:3", `place "/x" is in paths, too`, "paths are those of cosign: take it out of one of the two"},
+		"a place in the usual paths":           {caches("place \"~/.sigstore/root\" {\n    client = \"cosign\"\n  }"), "2:3", `place "/home/ada/.sigstore/root" is in paths, too`, "paths are those of cosign: take it out of one of the two"},
+		"a place in a place":                   {caches("place \"/x\" {\n    client = \"npm\"\n  }\n  place \"/x/y\" {\n    client = \"sigstore-java\"\n  }"), "5:3", `place "/x/y" lies in the place "/x"`, "name each client's own directory"},
+		"a place that holds one of paths":      {caches("place \"~/.sigstore\" {\n    client = \"gh\"\n  }"), "2:3", `place "/home/ada/.sigstore" holds the place "/home/ada/.sigstore/root"`, "name each client's own directory"},
+		"targets of a client that has none":    {caches("place \"/x\" {\n    client  = \"npm\"\n    targets = \"/y\"\n  }"), "4:15", "npm keeps target files in the cache itself", "take it out"},
+		"no targets of a client that has some": {caches("place \"/x\" {\n    client = \"sigstore-ruby\"\n  }"), "2:3", `sigstore-ruby keeps target files apart, and place "/x" does not say where`, `write targets = "/path", the directory that corresponds to "/x"`},
+		"a url of a client that needs none":    {caches("place \"/x\" {\n    client = \"gh\"\n    url    = \"https://a.example\"\n  }"), "4:14", "the directories of gh say which mirror they are of", "take it out"},
+		"a state directory in a place":         {"state_dir = \"/x/state\"\n" + caches("place \"/x\" {\n    client = \"npm\"\n  }"), "1:13", `state_dir "/x/state" lies in the cache "/x"`, "its client may remove everything there"},
+		"metadata dropped too soon":            {caches(`drop_ahead = "10m"`), "2:16", `drop_ahead cannot be "10m": a client may be the first to ask`, `"0s" for never, or at least 1d`},
 		"an expression":                        {"state_dir = (1)", "1:13", `"(" starts an expression, and a setting takes a plain value`, ""},
 		"an interpolation":                     {`state_dir = "/x/${home}"`, "1:17", `"${" starts an expression, and a setting takes a plain value`, `write "$${" for a literal "${"`},
 		"brackets without end":                 {"state_dir = " + strings.Repeat("[", 50_000), "1:21", "nested more than 8 deep", ""},
@@ -206,9 +223,9 @@ clients {
 		{"packages", fmt.Sprint(c.Clients.Packages), `[/home/a\*a/lib/**/site-packages]`},
 		{"probe results", c.Clients.ProbeResults, "/home/a*a/probed.json"},
 		{"minimums", fmt.Sprint(c.Clients.Minimums), "[{cosign v2.6.3} {github.com/x/y 1:1.0-r1}]"},
-		{"policy of the first rule", string(c.Caches.PolicyFor("/home/a*a/x/y")), "ignore"},
-		{"policy of the second rule", string(c.Caches.PolicyFor("/home/aXa/x/y")), "report"},
-		{"policy without a rule", string(c.Caches.PolicyFor("/root")), "mend"},
+		{"policy of the first rule", policyFor(c, "/home/a*a/x/y"), "ignore"},
+		{"policy of the second rule", policyFor(c, "/home/aXa/x/y"), "report"},
+		{"policy without a rule", policyFor(c, "/root"), "mend"},
 	} {
 		if got.got != got.want {
 			t.Errorf("%s: got %q, want %q", got.name, got.got, got.want)

@@ -31,6 +31,9 @@ func (c Config) HCL() []byte {
 	write(block(top, "schedule"), r.schedule(&c.Schedule))
 	b := block(top, "caches")
 	write(b, r.caches(&c.Caches))
+	for _, p := range c.Caches.Places {
+		write(block(b, "place", p.Path), r.place(&p))
+	}
 	for _, o := range c.Caches.Overrides {
 		write(block(b, "rule", string(o.Path)), r.rule(&o))
 	}

@@ -9,6 +9,7 @@ func schema() map[string][]setting {
 		c Config
 		m Mirror
 		o CacheRule
+		p CachePlace
 		n Minimum
 		t Threshold
 		r reader
@@ -18,6 +19,7 @@ func schema() map[string][]setting {
 		"mirror":    r.mirror(&m),
 		"schedule":  r.schedule(&c.Schedule),
 		"caches":    r.caches(&c.Caches),
+		"place":     r.place(&p),
 		"rule":      r.rule(&o),
 		"clients":   r.clients(&c.Clients),
 		"minimum":   r.minimum(&n),

@@ -262,7 +262,25 @@ func (r reader) caches(c *Caches) []setting {
 		duration("debounce", &c.Debounce, 10*time.Millisecond, time.Hour),
 		duration("quiet", &c.Quiet, 0, time.Hour),
 		duration("scan", &c.Scan, time.Second, week),
+		dropAhead(&c.DropAhead),
 	}
+}
+
+// dropAhead is a consent, and not given for a time in which a client may simply
+// have been the first to ask.
+func dropAhead(p *time.Duration) setting {
+	s := duration("drop_ahead", p, 0, 52*week)
+	set := s.set
+	s.set = func(t string) error {
+		if err := set(t); err != nil {
+			return err
+		}
+		if *p > 0 && *p < day {
+			return wrong(`"0s" for never, or at least 1d`, "drop_ahead cannot be %s: a client may be the first to ask", quoted(t))
+		}
+		return nil
+	}
+	return s
 }
 
 func (r reader) rule(c *CacheRule) []setting { return []setting{policy(&c.Policy)} }
