@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -79,6 +80,7 @@ type Agent struct {
 
 	keepers   []*keeper
 	mirrors   map[string]result // the last result of each keeper
+	places    atomic.Pointer[places] // as the last cycle found them
 	publisher *publish.Publisher
 	scans     *client.ScanCache
 	distro    *distro.Distro // nil when it cannot be opened
@@ -192,10 +194,12 @@ func (a *Agent) adopt(p prepared) {
 		}
 		a.mirrors[k.cfg.Name] = k.result(false)
 	}
+	a.lookAround()
 	a.publisher = publish.New(publish.Options{
-		Policy: func(c cache.Cache) config.Policy { return policyOf(cfg, c) },
-		Quiet:  cfg.Caches.Quiet,
-		Log:    a.o.Log.Named("publish"),
+		Policy:    func(c cache.Cache) (config.Policy, string) { return a.places.Load().policy(c) },
+		Quiet:     cfg.Caches.Quiet,
+		DropAhead: cfg.Caches.DropAhead,
+		Log:       a.o.Log.Named("publish"),
 	})
 	a.clientsAt = time.Time{}
 	a.log.Info(evConfigLoaded, "path", orDefaults(cfg.Path), "mirrors", len(cfg.Mirrors))

@@ -167,7 +167,7 @@ func repositories(ctx context.Context, cfg config.Config, env config.Env, o Clie
 		repos = append(repos, r)
 	}
 	if !o.assumed() { // an assumed release has no cache here
-		facts, _ := checkup.Caches(cachePlaces(cfg, env), mirrors, time.Now()) // a cache that cannot be seen is no start
+		facts, _, _ := checkup.Caches(placesOf(cfg).checked(env), mirrors, time.Now()) // a cache that cannot be seen is no start
 		probes, said := probed(cfg)
 		unseen = append(unseen, said...)
 		for i := range repos {

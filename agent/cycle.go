@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/alert"
@@ -22,7 +21,8 @@ import (
 // that soaks, a cache in use) says until when.
 func (a *Agent) publish(ctx context.Context, now time.Time) {
 	a.retry = time.Time{}
-	found, _ := cache.Find(places(a.cfg), a.cacheMirrors()) // what cannot be found is told by look
+	a.lookAround()
+	found, _ := cache.Find(a.places.Load().list, a.cacheMirrors()) // what cannot be found is told by look
 	sources := make(map[string]publish.Source, len(a.keepers))
 	for _, k := range a.keepers {
 		r := a.mirrors[k.cfg.Name]
@@ -34,7 +34,7 @@ func (a *Agent) publish(ctx context.Context, now time.Time) {
 		}
 	}
 	if a.mender != nil {
-		a.mender.learn(known{places(a.cfg), a.cacheMirrors(), sources})
+		a.mender.learn(known{a.places.Load().list, a.cacheMirrors(), sources})
 		defer expect(a.watcher, found)()
 	}
 	a.failed = map[string]string{}
@@ -60,7 +60,7 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 	if a.watcher != nil {
 		f.WatchDegraded = a.watcher.Degraded()
 	}
-	f.Caches, f.Unseen = checkup.Caches(cachePlaces(a.cfg, a.o.Env), a.cacheMirrors(), now)
+	f.Caches, f.Collisions, f.Unseen = checkup.Caches(a.places.Load().checked(a.o.Env), a.cacheMirrors(), now)
 	for i := range f.Caches {
 		f.Caches[i].Failed = a.failed[f.Caches[i].Cache.Path]
 	}
@@ -155,18 +155,12 @@ func (a *Agent) cacheMirrors() []cache.Mirror {
 }
 
 // watched are the directories whose change is worth a cycle.
-func (a *Agent) watched() []string {
-	all := places(a.cfg)
-	found, _ := cache.Find(all, a.cacheMirrors())
-	var dirs []string
-	for _, p := range all {
-		dirs = append(dirs, p.Base, p.Targets)
-	}
-	for _, c := range found {
-		dirs = append(dirs, c.Path, c.Targets)
-	}
-	slices.Sort(dirs)
-	return slices.DeleteFunc(slices.Compact(dirs), func(d string) bool { return d == "" })
+func (a *Agent) watched() []string { return a.places.Load().watched(a.cacheMirrors()) }
+
+// lookAround finds out anew which places there are: a link may have been turned.
+func (a *Agent) lookAround() {
+	ps := placesOf(a.cfg)
+	a.places.Store(&ps)
 }
 
 func (a *Agent) closeKeepers() {

@@ -56,7 +56,7 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 		mirrors = append(mirrors, cacheMirror(m, set))
 	}
 	var unseen []string
-	f.Caches, unseen = checkup.Caches(cachePlaces(cfg, env), mirrors, now)
+	f.Caches, f.Collisions, unseen = checkup.Caches(placesOf(cfg).checked(env), mirrors, now)
 	f.Unseen = append(f.Unseen, unseen...)
 	f.Clients, unseen = checkup.Clients(ctx, findOptions(cfg, nil, model), homes(env))
 	f.Unseen = append(f.Unseen, unseen...)

@@ -15,39 +15,89 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/config"
 	"github.com/tufkeeper/tufkeeper/agent/publish"
+	"github.com/tufkeeper/tufkeeper/agent/status"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
+// patience is how long Mend waits for caches that are in use.
+const patience = 15 * time.Second
+
 // Mend mends the caches now and brings them forward, as policy allows, from the
-// sets that the stores hold. It may run beside an agent: the write protocol
-// stands a second writer. A cache that needed mending and could not be mended is
-// an error.
-func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) error {
+// sets that the stores hold, and says what it did to each. It may run beside an
+// agent: the write protocol stands a second writer. A cache in use is waited for, for
+// a while. The error is about what could not be looked at; what could not be mended
+// is in the answer.
+func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) ([]status.Mending, error) {
 	var mirrors []cache.Mirror
+	var errs []error
 	sources := map[string]publish.Source{}
 	for _, m := range cfg.Mirrors {
 		if m.Preview {
+			mirrors = append(mirrors, cacheMirror(m, nil))
 			continue
 		}
 		set, err := lastGoodSet(cfg.StateDir, m)
 		if err != nil {
-			return fmt.Errorf("loading the store of mirror %q: %w", m.Name, err)
+			errs = append(errs, fmt.Errorf("loading the store of mirror %q: %w", m.Name, err))
 		}
 		mirrors = append(mirrors, cacheMirror(m, set))
 		if set != nil {
-			sources[m.Name] = publish.Source{Set: set, FirstSeen: set.VerifiedAt(), Soak: m.Soak}
+			sources[m.Name] = publish.Source{Set: set, FirstSeen: set.VerifiedAt(), Checked: lastChecked(cfg, m, set), Soak: m.Soak}
 		}
 	}
-	found, errs := cache.Find(places(cfg), mirrors)
-	p := publish.New(publish.Options{
-		Policy: func(c cache.Cache) config.Policy { return policyOf(cfg, c) },
-		Log:    log.Named("publish"),
-	})
-	for _, out := range p.Publish(ctx, found, sources, time.Now()) {
-		if out.Err != nil {
-			errs = append(errs, fmt.Errorf("mending %q: %w", out.Cache.Path, out.Err))
+	ps := placesOf(cfg)
+	p := publish.New(publish.Options{Policy: ps.policy, DropAhead: cfg.Caches.DropAhead, Log: log.Named("publish")})
+	found, unseen := cache.Find(ps.list, mirrors)
+	mendings := make([]status.Mending, len(found))
+	at := make(map[string]int, len(found))
+	for i, c := range found {
+		at[keyOf(c)] = i
+	}
+	for until := time.Now().Add(patience); len(found) > 0; {
+		var busy []cache.Cache
+		wait := time.Duration(0)
+		for _, out := range p.Publish(ctx, found, sources, time.Now()) {
+			policy, _ := ps.policy(out.Cache)
+			mendings[at[keyOf(out.Cache)]].Add(out.Cache, string(policy), out.Change, out.Err, out.Skipped)
+			if out.Busy {
+				busy, wait = append(busy, out.Cache), max(wait, out.RetryAfter)
+			}
+		}
+		if found = busy; len(found) == 0 || time.Now().Add(wait).After(until) || !sleep(ctx, wait) {
+			break
 		}
 	}
-	return errors.Join(errs...)
+	return mendings, errors.Join(append(errs, unseen...)...)
+}
+
+// keyOf tells caches apart: two layouts may lie in one directory.
+func keyOf(c cache.Cache) string { return string(c.Layout) + " " + c.Path }
+
+// sleep waits, and says whether it was let.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// lastChecked is when the agent that keeps this store last heard from the mirror; zero
+// where it reported on other metadata than this set.
+func lastChecked(cfg config.Config, m config.Mirror, set *trust.Set) time.Time {
+	told := lastReported(cfg, m)
+	if told == nil || told.LastSuccess == nil {
+		return time.Time{}
+	}
+	for name, role := range told.Roles {
+		if ours, ok := set.Role(name); !ok || ours.Version != role.Version {
+			return time.Time{}
+		}
+	}
+	return *told.LastSuccess
 }
 
 // CheckConfig says what of a config can only be seen wrong by building from it:

@@ -12,39 +12,12 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/tufkeeper/tufkeeper/agent/cache"
-	"github.com/tufkeeper/tufkeeper/agent/checkup"
 	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/config"
 	"github.com/tufkeeper/tufkeeper/agent/distro"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/probe"
-	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
-
-// defaultMirror is the mirror whose clients start from their embedded root,
-// whatever root their cache holds (measured: cosign from 2.5.1, gh). Without the
-// trailing slash: with one, cosign takes it for a custom mirror.
-const defaultMirror = "https://tuf-repo-cdn.sigstore.dev"
-
-func cacheMirror(m config.Mirror, set *trust.Set) cache.Mirror {
-	return cache.Mirror{Name: m.Name, URL: m.URL.String(), Default: m.URL.String() == defaultMirror, Set: set}
-}
-
-// policyOf is the policy for one cache. One of a mirror that is not ours, or that
-// is only a preview, is never more than reported.
-func policyOf(cfg config.Config, of cache.Cache) config.Policy {
-	p, ruled := cfg.Caches.PolicyFor(of.Path)
-	if ruled || p == config.PolicyIgnore {
-		return p
-	}
-	for _, m := range cfg.Mirrors {
-		if m.Name == of.Mirror && !m.Preview {
-			return p
-		}
-	}
-	return config.PolicyReport
-}
 
 func findOptions(cfg config.Config, scans *client.ScanCache, model *client.Model) client.FindOptions {
 	o := client.FindOptions{Cache: scans, Model: model, MaxFileSize: int64(cfg.Clients.MaxFileSize)}
@@ -80,24 +53,6 @@ func distribution() *distro.Distro {
 // literal is the pattern that matches this path alone.
 func literal(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`).Replace(path)
-}
-
-// cachePlaces says where to look for caches, and what may be done there.
-func cachePlaces(cfg config.Config, env config.Env) checkup.Places {
-	return checkup.Places{
-		Caches: places(cfg),
-		Homes:  homes(env),
-		Policy: func(c cache.Cache) string { return string(policyOf(cfg, c)) },
-	}
-}
-
-// places are where clients keep their caches.
-func places(cfg config.Config) []cache.Place {
-	var all []cache.Place
-	for _, base := range cfg.Caches.Paths {
-		all = append(all, cache.Place{Base: base, Reader: cache.Cosign})
-	}
-	return all
 }
 
 // homes are the places whose clients are their owner's affair.

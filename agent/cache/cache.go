@@ -203,6 +203,7 @@ func (e *UnusableError) Error() string { return fmt.Sprintf("%q %s", e.Path, e.R
 // CollisionError is two mirrors whose caches are one and the same directory. The
 // clients overwrite each other there; neither mirror is managed in it.
 type CollisionError struct {
+	Base string   // the place it lies in; "" where it is the same in every place
 	Dir  string   // the directory's name
 	URLs []string // the mirrors
 }

@@ -143,7 +143,7 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 		case rules.dir == nil:
 			continue
 		case ours && remote.url != "" && remote.url != m.URL && DirName(remote.url) == name:
-			err = errors.Join(err, &CollisionError{Dir: name, URLs: []string{m.URL, remote.url}})
+			err = errors.Join(err, &CollisionError{Base: base, Dir: name, URLs: []string{m.URL, remote.url}})
 			c.URL = remote.url
 		case ours:
 			c.Mirror, c.URL, c.Default = m.Name, m.URL, m.Default

@@ -23,15 +23,18 @@ import (
 // Places says where caches are looked for.
 type Places struct {
 	Caches []cache.Place
+	// Overlaps are those among them, and what was left out of them, that overlap.
+	Overlaps []*cache.OverlapError
 	// Homes are the directories below which a cache is its owner's affair.
 	Homes []string
-	// Policy says, in config's words, what may be done to a cache.
-	Policy func(c cache.Cache) string
+	// Policy says, in config's words, what may be done to a cache, and why.
+	Policy func(c cache.Cache) (policy, why string)
 }
 
 // Caches finds the caches of p and inspects each against the last good set of
-// its mirror at now. The second result names what could not be seen.
-func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFacts, []string) {
+// its mirror at now. It returns the directories that two caches would have, too, and
+// a line for what could not be seen.
+func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFacts, []health.CollisionFacts, []string) {
 	found, errs := cache.Find(p.Caches, mirrors)
 	sets := make(map[string]*trust.Set, len(mirrors))
 	for _, m := range mirrors {
@@ -39,14 +42,13 @@ func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFact
 	}
 	facts := make([]health.CacheFacts, 0, len(found))
 	for _, c := range found {
-		facts = append(facts, health.CacheFacts{
-			Cache:      c,
-			Inspection: c.Inspect(sets[c.Mirror], now),
-			System:     !below(c.Path, p.Homes),
-			Policy:     p.Policy(c),
-		})
+		f := health.CacheFacts{Cache: c, System: !below(c.Path, p.Homes)}
+		f.Policy, f.PolicyWhy = p.Policy(c)
+		f.Inspection = c.Inspect(sets[c.Mirror], now)
+		facts = append(facts, f)
 	}
-	return facts, lines(errs)
+	collisions, errs := collisions(p.Overlaps, mirrors, errs)
+	return facts, collisions, lines(errs)
 }
 
 // Clients finds the Sigstore clients that o names. A client below one of homes

@@ -29,18 +29,18 @@ func TestCachesAreSeenWithTheirPlaceAndPolicy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	facts, unseen := checkup.Caches(checkup.Places{
+	facts, collisions, unseen := checkup.Caches(checkup.Places{
 		Caches: []cache.Place{{Base: home, Reader: cache.Cosign}, {Base: system, Reader: cache.Cosign}}, Homes: []string{home},
-		Policy: func(c cache.Cache) string { return "policy of " + filepath.Base(c.Base) },
+		Policy: func(c cache.Cache) (string, string) { return "policy of " + filepath.Base(c.Base), "why" },
 	}, []cache.Mirror{{Name: "test", URL: server.URL}}, time.Now())
-	if len(facts) != 2 || len(unseen) != 0 {
-		t.Fatalf("got %d caches, unseen %q, want 2 and none", len(facts), unseen)
+	if len(facts) != 2 || len(unseen) != 0 || len(collisions) != 0 {
+		t.Fatalf("got %d caches, unseen %q, collisions %+v, want 2 and none", len(facts), unseen, collisions)
 	}
 	for _, f := range facts {
 		if inHome := f.Cache.Base == home; f.System == inHome {
 			t.Errorf("%s: system is %v", f.Cache.Base, f.System)
 		}
-		if want := "policy of " + filepath.Base(f.Cache.Base); f.Policy != want || f.Cache.Mirror != "test" {
+		if want := "policy of " + filepath.Base(f.Cache.Base); f.Policy != want || f.PolicyWhy != "why" || f.Cache.Mirror != "test" {
 			t.Errorf("%s: policy %q, mirror %q, want %q and test", f.Cache.Base, f.Policy, f.Cache.Mirror, want)
 		}
 	}

@@ -145,7 +145,7 @@ func Catalogue() []Condition {
 			Summary:   `cache {path} of {owner} is damaged: {detail}{consequence}`,
 			Remedy:    `tufkeeper caches --mend`,
 			Hold:      2 * time.Minute,
-			ClearedBy: `mending, by us or by its client; critical outside homes only, and when a client cannot get over it alone; silent for caches with the policy ignore`,
+			ClearedBy: `mending, by us or by its client; critical outside homes only, and when a client cannot get over it alone; silent for caches with the policy ignore, and with the policy report when its client repairs it`,
 		},
 		{
 			Code: CacheBehind, Severity: Warning,
@@ -166,7 +166,7 @@ func Catalogue() []Condition {
 			Summary:   `cache {path} of {owner} cannot be used: {detail}{consequence}`,
 			Remedy:    `ls -la {typed}; give it back to its owner with chown -R`,
 			Hold:      2 * time.Minute,
-			ClearedBy: `right ownership, mode and kind of file; critical outside homes only`,
+			ClearedBy: `right ownership, mode and kind of file, by its owner or, where that is all that is wrong with single files, by mending; critical outside homes only`,
 		},
 		{
 			Code: CacheLegacy, Severity: Warning,
@@ -177,9 +177,9 @@ func Catalogue() []Condition {
 		},
 		{
 			Code: CacheCollision, Severity: Warning,
-			Summary:   `mirrors {mirror} and {other} share the cache directory {path}: neither is published there`,
-			Remedy:    `keep one of the two mirrors in the configuration`,
-			ClearedBy: `a configuration without the collision`,
+			Summary:   `cache directory {path} is of {one} and of {other}: {consequence}`,
+			Remedy:    `keep one of the two in the configuration`,
+			ClearedBy: `a configuration without the collision; where remote.json of cosign names another mirror than the configuration for one directory, an initialize`,
 		},
 		{
 			Code: WatchDegraded, Severity: Warning,

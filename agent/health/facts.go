@@ -18,7 +18,9 @@ type Facts struct {
 	Clock   ClockFacts
 	Mirrors []MirrorFacts
 	Caches  []CacheFacts
-	Clients []ClientFacts
+	// Collisions are directories that two caches would have.
+	Collisions []CollisionFacts
+	Clients    []ClientFacts
 	// Probes are what clients did when they were run (package probe).
 	Probes []ProbeFacts
 	// Unseen says what could not be looked at, in words ("reading /opt/x: permission denied").
@@ -108,9 +110,19 @@ type CacheFacts struct {
 	System bool
 	// Policy is what the operator lets us do with it: "mend", "publish", "report"
 	// or "ignore" (no finding at all); "" is not known, and judged like "mend".
-	Policy string
+	Policy    string
+	PolicyWhy string // why it is that policy, in a clause
 	// Failed is why the last attempt to write it failed; "" when it did not.
 	Failed string
+}
+
+// CollisionFacts is one directory that two caches would have, of two mirrors or of
+// two clients.
+type CollisionFacts struct {
+	Path       string // the directory; its name alone where it is the same in every place
+	One, Other string // who would have it, in words with text from outside quoted
+	Written    bool   // it is written all the same: the two get along
+	Remedy     string // what to do about it
 }
 
 // ClientFacts is one installed client.

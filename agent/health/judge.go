@@ -195,16 +195,18 @@ func (j *judge) clock() {
 	}})
 }
 
-// collisions finds mirrors whose clients would share one cache directory.
+// collisions tells of directories that two caches would have.
 func (j *judge) collisions() {
-	for i, a := range j.facts.Mirrors {
-		for _, b := range j.facts.Mirrors[i+1:] {
-			if dir := cacheDirName(a.URL); dir != "" && dir == cacheDirName(b.URL) && a.URL != b.URL {
-				j.add(finding{code: CacheCollision, subject: Subject{Kind: "mirror", ID: a.Name}, detail: Plain(b.Name), values: values{
-					"mirror": Plain(a.Name), "other": Plain(b.Name), "path": Plain(dir),
-				}, fields: []any{"mirror", a.Name, "path", dir}})
-			}
+	for _, c := range j.facts.Collisions {
+		consequence := "neither is written there"
+		if c.Written {
+			consequence = "what one of them removes there, the other loses"
 		}
+		j.add(finding{
+			code: CacheCollision, subject: Subject{Kind: "cache", ID: c.Path}, detail: c.Other, remedy: c.Remedy,
+			values: values{"path": Plain(c.Path), "one": Line(c.One), "other": Line(c.Other), "consequence": consequence},
+			fields: []any{"path", c.Path},
+		})
 	}
 }
 

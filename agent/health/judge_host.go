@@ -17,16 +17,17 @@ func (j *judge) cache(c CacheFacts, outdated map[string]bool) {
 	}
 	in := c.Inspection
 	f := finding{
-		subject: Subject{Kind: "cache", ID: c.Cache.Path}, severity: Warning, remedy: in.Remedy,
+		subject: Subject{Kind: "cache", ID: c.Cache.Path}, severity: Warning, remedy: c.ToDo(),
 		values: values{
 			"path": Plain(c.Cache.Path), "typed": Typed(c.Cache.Path), "owner": Plain(cmp.Or(c.Cache.Owner, "unknown owner")), "mirror": Plain(cmp.Or(c.Cache.Mirror, c.Cache.URL)),
 			"detail": Line(cmp.Or(in.Detail, "no detail")), "consequence": "",
 		},
 		fields: []any{"path", c.Cache.Path, "owner", c.Cache.Owner, "mirror", c.Cache.Mirror},
 	}
-	if in.Consequence != "" {
-		f.values["consequence"] = "; " + Line(in.Consequence)
+	if text := c.Consequence(); text != "" {
+		f.values["consequence"] = "; " + Line(text)
 	}
+	kept := c.Policy != "report"
 	if c.Failed != "" {
 		f.values["detail"] += "; writing it failed: " + Line(c.Failed)
 		f.fields = append(f.fields, "error", Line(c.Failed))
@@ -37,6 +38,12 @@ func (j *judge) cache(c CacheFacts, outdated map[string]bool) {
 	switch in.State {
 	case cache.Damaged:
 		f.code = CacheDamaged
+		if healsAlone(in.Damage) {
+			if !kept {
+				return // its client repairs it, and nobody said that we would
+			}
+			f.remedy = cmp.Or(f.remedy, "nothing: its client repairs it on its next run")
+		}
 		if c.System && !healsAlone(in.Damage) {
 			f.severity = Critical
 		}
@@ -47,7 +54,7 @@ func (j *judge) cache(c CacheFacts, outdated map[string]bool) {
 		}
 	case cache.Behind:
 		// Its client brings it forward by itself; only where we said we would, it is late.
-		if c.Policy == "report" || c.Cache.Layout == cache.LayoutLegacy {
+		if !kept || c.Cache.Layout == cache.LayoutLegacy {
 			return
 		}
 		f.code = CacheBehind

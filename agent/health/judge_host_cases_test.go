@@ -125,6 +125,41 @@ func hostCases() []judgeCase {
 			want: []string{"critical cache-unwritable cache:" + path + " "},
 		},
 		{
+			name: "a damaged cache that policy lets nobody mend says how to let us",
+			set: func(f *health.Facts) {
+				f.Caches[0].Inspection, f.Caches[0].Policy = wedged, "report"
+			},
+			want: []string{"warning cache-damaged cache:" + path + " "},
+			says: []string{`caches { rule "` + path + `" { policy = "mend" } }`},
+		},
+		{
+			name: "damage that its client repairs is its client's affair where we only report",
+			set: func(f *health.Facts) {
+				f.Caches[0].Inspection, f.Caches[0].Policy = healing, "report"
+			},
+		},
+		{
+			name: "damage that its client repairs needs nobody where we publish",
+			set: func(f *health.Facts) {
+				f.Caches[0].Inspection, f.Caches[0].Policy = healing, "publish"
+			},
+			want: []string{"warning cache-damaged cache:" + path + " "},
+			says: []string{"nothing: its client repairs it on its next run"},
+		},
+		{
+			name: "a cache with something else in place of a file is mended as well",
+			set: inspected(false, cache.Inspection{State: cache.Unusable, Detail: "snapshot.json: directory",
+				Damage: []cache.Damage{{File: "snapshot.json", What: "directory", Object: true}}}),
+			want: []string{"warning cache-unwritable cache:" + path + " "},
+			says: []string{"tufkeeper caches --mend"},
+		},
+		{
+			name: "an unusable cache that is its owner's affair is not said to be mended",
+			set:  inspected(false, cache.Inspection{State: cache.Unusable, Detail: "read-only"}),
+			want: []string{"warning cache-unwritable cache:" + path + " "},
+			says: []string{"ls -la " + path},
+		},
+		{
 			name: "a cache that stays behind is a warning",
 			set:  inspected(true, cache.Inspection{State: cache.Behind, Detail: "timestamp 3, the mirror has 5"}),
 			want: []string{"warning cache-behind cache:" + path + " "},
@@ -139,6 +174,7 @@ func hostCases() []judgeCase {
 			name: "a cache ahead of its mirror is a warning",
 			set:  inspected(false, cache.Inspection{State: cache.Ahead}),
 			want: []string{"warning cache-ahead cache:" + path + " "},
+			says: []string{"its client fails as long as its mirror answers with less", "tufkeeper refresh"},
 		},
 		{
 			name: "an expired cache is its mirror's problem",

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
@@ -253,12 +252,4 @@ func plainAll(texts []string) []string {
 		out[i] = Plain(t)
 	}
 	return out
-}
-
-// cacheDirName is the directory name that sigstore-go gives a mirror; "" for none.
-func cacheDirName(url string) string {
-	if url == "" {
-		return ""
-	}
-	return cache.DirName(url)
 }

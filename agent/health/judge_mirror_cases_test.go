@@ -219,14 +219,20 @@ func mirrorCases() []judgeCase {
 			says: []string{"snapshot.json: truncated (and 1 more)"},
 		},
 		{
-			name: "mirrors that share a cache directory collide",
+			name: "a directory that two caches would have is a collision",
 			set: func(f *health.Facts) {
-				m := f.Mirrors[0]
-				m.Name, m.URL = "plain", "http://tuf.example"
-				f.Mirrors = append(f.Mirrors, m)
+				f.Collisions = []health.CollisionFacts{{Path: "/c", One: "mirror a", Other: "mirror b", Remedy: "keep one"}}
 			},
-			want: []string{"warning cache-collision mirror:sigstore plain"},
-			says: []string{"mirrors sigstore and plain share the cache directory tuf.example"},
+			want: []string{"warning cache-collision cache:/c mirror b"},
+			says: []string{"cache directory /c is of mirror a and of mirror b: neither is written there", "keep one"},
+		},
+		{
+			name: "a directory in which two clients get along is one, too",
+			set: func(f *health.Facts) {
+				f.Collisions = []health.CollisionFacts{{Path: "/c\x1b[31m", One: "cosign", Other: "gh", Written: true}}
+			},
+			want: []string{`warning cache-collision cache:"/c\x1b[31m" gh`},
+			says: []string{"what one of them removes there, the other loses", "keep one of the two in the configuration"},
 		},
 	}
 }

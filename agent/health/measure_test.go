@@ -193,7 +193,7 @@ func TestForbiddenInsteadOfMissing(t *testing.T) {
 func TestAnOldCacheBelowAStaleRemote(t *testing.T) {
 	legacy := func(root int, noRootFor string) []health.CacheFacts {
 		return []health.CacheFacts{{
-			Cache:      cache.Cache{Path: "/home/ada/.sigstore/root", Layout: cache.LayoutLegacy, Mirror: "sigstore"},
+			Cache:      cache.Cache{Path: "/home/ada/.sigstore/root", Reader: cache.Cosign, Layout: cache.LayoutLegacy, Mirror: "sigstore"},
 			Inspection: cache.Inspection{Root: publicRoot(t, root), NoRootFor: noRootFor},
 		}}
 	}

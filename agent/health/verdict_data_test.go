@@ -261,7 +261,7 @@ func TestMeasuredScenarios(t *testing.T) {
 		}
 		if want == "until" { // its own cache is where it starts, and what it works from until then
 			r.StartRoot, r.Start, r.Requirements.TimestampExpires = nil, "", time.Time{}
-			r.Caches = []health.CacheFacts{{Cache: cache.Cache{Layout: cache.LayoutLegacy}, Inspection: cache.Inspection{Root: publicRoot(t, number(t, start)), TimestampExpires: instant(t, expires)}}}
+			r.Caches = []health.CacheFacts{{Cache: cache.Cache{Reader: cache.Cosign, Layout: cache.LayoutLegacy}, Inspection: cache.Inspection{Root: publicRoot(t, number(t, start)), TimestampExpires: instant(t, expires)}}}
 		}
 		c := assume(t, spec)
 		j := health.Fit(m, c, r)

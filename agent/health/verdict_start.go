@@ -45,12 +45,12 @@ func starts(m *client.Model, c client.Client, impl client.Implementation, r Repo
 	case r.Preview, r.Alone, startUnknown(c):
 		return []start{{words: fmt.Sprintf("root %d by itself", newest.Version), version: newest.Version, alone: true}}
 	}
-	// The legacy client starts from what it has cached, and from its embedded root
-	// for a user without a cache. The v2 client starts from its embedded root where
-	// it is one of this repository, and never reads the cached one (measured).
+	// Clients that prefer their cache start from their embedded root for a user who has
+	// none. The others start from their embedded root where it is one of this
+	// repository, and never read the cached one (measured).
 	var all []start
 	embedded, ok := embeddedStart(m, c, impl, r)
-	if r.Start != "embedded" && (impl == client.Legacy || !ok) {
+	if r.Start != "embedded" && (prefersCache(impl) || !ok) {
 		all = append(all, cachedStarts(m, c, impl, r)...)
 	}
 	if ok {
@@ -139,35 +139,51 @@ func publicRoot(m *client.Model, e client.EmbeddedRoot) (client.KnownRoot, bool)
 	return client.KnownRoot{}, false
 }
 
-// sharesCaches says whether that TUF client in c keeps its cache where Sigstore's
-// libraries do by themselves, which is where caches are looked for. The client of
-// go-tuf alone is told its directory, gh has its own, and so have other languages.
-func sharesCaches(c client.Client, impl client.Implementation) bool {
+// readerOf is the client whose caches that TUF client in c reads: by themselves,
+// Sigstore's Go libraries share cosign's; gh, npm and the libraries of other languages
+// have their own. It is "" for none that is known: the client of go-tuf alone is told
+// its directory.
+func readerOf(c client.Client, impl client.Implementation) cache.Reader {
 	switch {
-	case c.Name == cosignName:
-		return impl == client.Legacy || impl == client.V2
-	case c.Name == "gh":
-		return false
-	case impl == client.Legacy:
-		return c.Linked.SigstoreTUF || c.Linked.CosignTUF
-	case impl == client.V2:
-		return c.Linked.SigstoreGo
+	case impl == client.ImplJavaScript && c.Name == "npm":
+		return cache.NPM
+	case impl == client.ImplJavaScript:
+		return cache.SigstoreJS
+	case impl == client.ImplPython:
+		return cache.SigstorePython
+	case impl == client.ImplRuby:
+		return cache.SigstoreRuby
+	case impl == client.ImplJava:
+		return cache.SigstoreJava
+	case impl == client.V2 && c.Name == "gh":
+		return cache.GH
+	case c.Name == cosignName,
+		impl == client.Legacy && (c.Linked.SigstoreTUF || c.Linked.CosignTUF),
+		impl == client.V2 && c.Linked.SigstoreGo:
+		return cache.Cosign
+	}
+	return ""
+}
+
+// prefersCache says whether a client starts from its cached root where there is one,
+// whatever is embedded in it (measured, or read in their sources).
+func prefersCache(impl client.Implementation) bool {
+	switch impl {
+	case client.Legacy, client.ImplJavaScript, client.ImplRuby, client.ImplJava:
+		return true
 	}
 	return false
 }
 
 // cachedStarts returns the roots in caches from which clients of that kind start.
 func cachedStarts(m *client.Model, c client.Client, impl client.Implementation, r Repository) []start {
-	if !sharesCaches(c, impl) {
-		return nil
-	}
-	layout := cache.LayoutSigstoreGo
-	if impl == client.Legacy {
-		layout = cache.LayoutLegacy
-	}
+	reader := readerOf(c, impl)
 	var all []start
 	for _, in := range r.Caches {
-		if in.Cache.Layout != layout || impl == client.V2 && in.Cache.Default || len(in.Inspection.Root) == 0 {
+		legacy := in.Cache.Layout == cache.LayoutLegacy
+		switch {
+		case reader == "" || in.Cache.Reader != reader || legacy != (impl == client.Legacy),
+			in.Cache.Default && !legacy, len(in.Inspection.Root) == 0:
 			continue
 		}
 		form, err := trust.FormOf(in.Inspection.Root)
@@ -176,7 +192,7 @@ func cachedStarts(m *client.Model, c client.Client, impl client.Implementation, 
 		}
 		s := startFrom(m, "cached root", form)
 		s.words += " in " + Plain(in.Cache.Path)
-		if impl == client.Legacy { // the v2 client asks its mirror every time
+		if legacy { // all others ask their mirror every time
 			s.expires = in.Inspection.TimestampExpires
 		}
 		all = append(all, s)

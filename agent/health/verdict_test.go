@@ -84,7 +84,7 @@ func TestScenarios(t *testing.T) {
 		return slices.DeleteFunc(slices.Clone(roots), func(r trust.RootForm) bool { return slices.Contains(gone, r.Version) })
 	}
 	cached := func(v int) []health.CacheFacts {
-		return []health.CacheFacts{{Cache: cache.Cache{Path: "/home/ada/.sigstore/root", Layout: cache.LayoutLegacy, Default: true}, Inspection: cache.Inspection{Root: publicRoot(t, v)}}}
+		return []health.CacheFacts{{Cache: cache.Cache{Path: "/home/ada/.sigstore/root", Reader: cache.Cosign, Layout: cache.LayoutLegacy, Default: true}, Inspection: cache.Inspection{Root: publicRoot(t, v)}}}
 	}
 	const legacyOld, legacyFirst, legacy, legacyNew = "go-tuf=v0.5.2,sigstore=v1.6.1", "go-tuf=v0.6.1,sigstore=v1.7.2", "go-tuf=v0.7.0,sigstore=v1.8.15", "go-tuf=v0.7.0,sigstore=v1.10.8"
 	const v2Old, v2 = "go-tuf/v2=v2.0.0,sigstore-go=v0.5.1", "go-tuf/v2=v2.4.2,sigstore-go=v1.2.1"
@@ -165,7 +165,7 @@ func TestWhereAClientStarts(t *testing.T) {
 	m := loadModel(t)
 	mine := private(old, ecdsa)
 	docs := func(layout cache.Layout, isDefault bool, root []byte) []health.CacheFacts {
-		return []health.CacheFacts{{Cache: cache.Cache{Path: "/c", Layout: layout, Default: isDefault}, Inspection: cache.Inspection{Root: root}}}
+		return []health.CacheFacts{{Cache: cache.Cache{Path: "/c", Reader: cache.Cosign, Layout: layout, Default: isDefault}, Inspection: cache.Inspection{Root: root}}}
 	}
 	public := publicRoots(t, 15)
 	unknown := publicRoots(t, 15)
@@ -355,7 +355,7 @@ func TestSeemsToWorkUntilItsCachedTimestampExpires(t *testing.T) {
 	m := loadModel(t)
 	now := instant(t, "2026-11-22T12:00:00Z")
 	legacy := func(layout cache.Layout, in time.Duration) health.CacheFacts {
-		return health.CacheFacts{Cache: cache.Cache{Layout: layout}, Inspection: cache.Inspection{Root: publicRoot(t, 5), TimestampExpires: now.Add(in)}}
+		return health.CacheFacts{Cache: cache.Cache{Reader: cache.Cosign, Layout: layout}, Inspection: cache.Inspection{Root: publicRoot(t, 5), TimestampExpires: now.Add(in)}}
 	}
 	caches := []health.CacheFacts{
 		legacy(cache.LayoutLegacy, -time.Hour), legacy(cache.LayoutSigstoreGo, time.Hour), legacy(cache.LayoutLegacy, 3*time.Hour), legacy(cache.LayoutLegacy, 2*time.Hour),
@@ -372,7 +372,7 @@ func TestSeemsToWorkUntilItsCachedTimestampExpires(t *testing.T) {
 	if j := health.JudgeClient(m, assume(t, "cosign@v2.0.1"), r); !j.Until.Equal(now.Add(3 * time.Hour)) {
 		t.Errorf("without a time, the last: %v", j.Until)
 	}
-	r.Caches = append(r.Caches, health.CacheFacts{Cache: cache.Cache{Layout: cache.LayoutLegacy}, Inspection: cache.Inspection{Root: publicRoot(t, 9), TimestampExpires: now.Add(9 * time.Hour)}})
+	r.Caches = append(r.Caches, health.CacheFacts{Cache: cache.Cache{Reader: cache.Cosign, Layout: cache.LayoutLegacy}, Inspection: cache.Inspection{Root: publicRoot(t, 9), TimestampExpires: now.Add(9 * time.Hour)}})
 	if j := health.JudgeClient(m, assume(t, "cosign@v2.0.1"), r); !j.Until.Equal(now.Add(3 * time.Hour)) {
 		t.Errorf("a cache that it cannot start from: %v", j.Until)
 	}

@@ -13,6 +13,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -32,11 +33,14 @@ const (
 
 // Options of a Publisher.
 type Options struct {
-	// Policy says what may be done to a cache.
-	Policy func(c cache.Cache) config.Policy
+	// Policy says what may be done to a cache, and why, in a clause.
+	Policy func(c cache.Cache) (p config.Policy, why string)
 	// Quiet is how long a cache must have been left alone before it is written.
 	Quiet time.Duration
-	Log   hclog.Logger
+	// DropAhead is how long metadata newer than its mirror's is left in a cache, while
+	// the mirror goes on answering without it; 0 is for ever.
+	DropAhead time.Duration
+	Log       hclog.Logger
 }
 
 // Source is the last good set of one mirror, and how well it is established.
@@ -64,6 +68,8 @@ type Outcome struct {
 	// Skipped says in one line why a cache was not brought forward; "" when it was,
 	// or needed nothing.
 	Skipped string
+	// Busy says that its client is at work in it.
+	Busy bool
 	// RetryAfter is when to come back, for what only has to wait; 0 for not.
 	RetryAfter time.Duration
 	Took       time.Duration
@@ -132,13 +138,13 @@ func (p *Publisher) one(c cache.Cache, s Source, now time.Time) Outcome {
 	out := Outcome{Cache: c}
 	began := time.Now()
 	o := cache.WriteOptions{Quiet: p.o.Quiet}
-	switch p.o.Policy(c) {
+	switch policy, why := p.o.Policy(c); policy {
 	case config.PolicyMend:
 		o.Mend, o.Publish = true, true
 	case config.PolicyPublish:
 		o.Publish = true
 	default:
-		out.Skipped = "by policy"
+		out.Skipped = "not written: " + why
 		return out
 	}
 	defer p.alone(c.Path)()
@@ -155,19 +161,23 @@ func (p *Publisher) one(c cache.Cache, s Source, now time.Time) Outcome {
 		}
 		switch c.Inspect(s.Set, now).State {
 		case cache.Behind:
-			out.Skipped, out.RetryAfter = "the set soaks", wait
+			out.Skipped, out.RetryAfter = fmt.Sprintf("the set is new, and soaks for another %s", wait.Round(time.Second)), wait
 		case cache.Damaged:
 			out.RetryAfter = wait // mended now, brought forward then
 		}
 	}
 	o.Checked = s.Checked
+	if p.o.DropAhead > 0 && !s.Checked.IsZero() {
+		// What was written after the mirror was last asked may be what it has now.
+		o.DropAhead = p.o.DropAhead + max(0, now.Sub(s.Checked))
+	}
 	out.Change, out.Err = c.Replace(set, now, o)
 	out.Took = time.Since(began)
 
 	var busy *cache.BusyError
 	switch {
 	case errors.As(out.Err, &busy):
-		out.Skipped, out.RetryAfter = busy.Error(), busy.RetryAfter
+		out.Busy, out.Skipped, out.RetryAfter = true, busy.Error(), busy.RetryAfter
 	case errors.Is(out.Err, cache.ErrAhead), errors.Is(out.Err, cache.ErrLegacy),
 		errors.Is(out.Err, cache.ErrExpired), errors.Is(out.Err, cache.ErrForeign):
 		out.Skipped = out.Err.Error()

@@ -44,7 +44,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) newPublisher(quiet time.Duration) *publish.Publisher {
 	return publish.New(publish.Options{
-		Policy: func(cache.Cache) config.Policy { return r.policy },
+		Policy: func(cache.Cache) (config.Policy, string) { return r.policy, "the test says so" },
 		Quiet:  quiet,
 		Log:    hclog.New(&hclog.LoggerOptions{Output: &r.log, Level: hclog.Debug}),
 	})
@@ -119,7 +119,7 @@ func TestSetIsPublishedOnceItHasSoaked(t *testing.T) {
 	if out.Err != nil || len(out.Change.Updates) != 1 || r.timestamp(t) != 2 {
 		t.Errorf("after the soak: %+v, timestamp %d; want it published", out, r.timestamp(t))
 	}
-	for _, want := range []string{"[INFO]  cache published: mirror=sandbox path=" + filepath.Dir(r.file("x")), "role=timestamp version=2 previous=1"} {
+	for _, want := range []string{"[INFO]  cache published: layout=sigstore-go mirror=sandbox path=" + filepath.Dir(r.file("x")), "role=timestamp version=2 previous=1"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("log %q lacks %q", log, want)
 		}
@@ -148,7 +148,7 @@ func TestDamageIsMendedWithoutWaiting(t *testing.T) {
 		if r.timestamp(t) != 1 || len(out.Change.Mended) != 1 {
 			t.Errorf("timestamp %d, %+v; want 1, mended", r.timestamp(t), out)
 		}
-		if !strings.Contains(log, "[INFO]  cache mended: mirror=sandbox path=") || !strings.Contains(log, "file=timestamp.json what=empty took=") {
+		if !strings.Contains(log, "[INFO]  cache mended: layout=sigstore-go mirror=sandbox path=") || !strings.Contains(log, "file=timestamp.json what=empty took=") {
 			t.Errorf("log %q", log)
 		}
 		r.mustRead(t)

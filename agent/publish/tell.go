@@ -44,7 +44,7 @@ func expected(err error) error {
 // tell logs what happened to one cache: at info what was changed, at warn what went
 // wrong, once, and at debug the rest.
 func (p *Publisher) tell(out Outcome) {
-	log := p.o.Log.With("mirror", out.Cache.Mirror, "path", plain(out.Cache.Path))
+	log := p.o.Log.With("mirror", out.Cache.Mirror, "path", plain(out.Cache.Path), "layout", out.Cache.Layout)
 	for _, d := range out.Change.Mended {
 		log.Info(evMended, "file", plain(d.File), "what", d.What, "took", text(out.Took))
 	}

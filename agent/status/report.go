@@ -80,11 +80,28 @@ type Cache struct {
 	Path        string `json:"path"`
 	Owner       string `json:"owner"`
 	Layout      string `json:"layout"`
-	Mirror      string `json:"mirror"` // "" for none of ours
+	Reader      string `json:"reader"`  // the client whose place it lies in: "npm"
+	ReadBy      string `json:"read_by"` // which programs read it, in words
+	Mirror      string `json:"mirror"`  // "" for none of ours
 	State       string `json:"state"`
 	Detail      string `json:"detail"`
 	Consequence string `json:"consequence,omitempty"`
 	Remedy      string `json:"remedy,omitempty"`
+	// Policy is what may be done to it, and PolicyWhy says why that is so.
+	Policy    string `json:"policy"`
+	PolicyWhy string `json:"policy_why,omitempty"`
+	// Asks says when its client asks its mirror; NotBefore until when it does not.
+	Asks      string           `json:"asks,omitempty"`
+	NotBefore time.Time        `json:"not_before,omitzero"`
+	Versions  map[string]int64 `json:"versions"` // by role, as found
+	Damage    []Damage         `json:"damage"`
+}
+
+// Damage is one file of a cache that its client cannot use, or should not.
+type Damage struct {
+	File  string `json:"file"` // relative to the cache's path
+	What  string `json:"what"`
+	Heals bool   `json:"heals"` // its client repairs it by itself
 }
 
 // Client is one client and the verdicts on it.
@@ -133,11 +150,7 @@ func Build(f health.Facts, judged []health.ClientJudgement, problems []health.Pr
 		r.IntervalSeconds = max(r.IntervalSeconds, int64(m.Interval/time.Second))
 	}
 	for _, c := range f.Caches {
-		r.Caches = append(r.Caches, Cache{
-			Path: c.Cache.Path, Owner: c.Cache.Owner, Layout: string(c.Cache.Layout), Mirror: c.Cache.Mirror,
-			State: string(c.Inspection.State), Detail: c.Inspection.Detail,
-			Consequence: c.Inspection.Consequence, Remedy: c.Inspection.Remedy,
-		})
+		r.Caches = append(r.Caches, cacheOf(c))
 	}
 	r.Clients = BuildClients(judged)
 	return r.whole()
@@ -153,6 +166,23 @@ func BuildClients(judged []health.ClientJudgement) []Client {
 		}.whole())
 	}
 	return clients
+}
+
+func cacheOf(c health.CacheFacts) Cache {
+	in := c.Inspection
+	out := Cache{
+		Path: c.Cache.Path, Owner: c.Cache.Owner, Layout: string(c.Cache.Layout), Mirror: c.Cache.Mirror,
+		Reader: string(c.Cache.Reader), ReadBy: c.Cache.ReadBy(), Policy: c.Policy, PolicyWhy: c.PolicyWhy,
+		State: string(in.State), Detail: in.Detail, Consequence: c.Consequence(), Remedy: c.ToDo(),
+		Asks: string(in.Asks), Versions: in.Versions,
+	}
+	if !in.NotBefore.IsZero() {
+		out.NotBefore = in.NotBefore.UTC().Truncate(time.Millisecond)
+	}
+	for _, d := range in.Damage {
+		out.Damage = append(out.Damage, Damage{d.File, d.What, d.Heals})
+	}
+	return out
 }
 
 func mirror(m health.MirrorFacts) Mirror {
@@ -197,6 +227,12 @@ func (r Report) whole() Report {
 		if r.Mirrors[i].Roles == nil {
 			r.Mirrors[i].Roles = map[string]Role{}
 		}
+	}
+	for i := range r.Caches {
+		if c := &r.Caches[i]; c.Versions == nil {
+			c.Versions = map[string]int64{}
+		}
+		r.Caches[i].Damage = list(r.Caches[i].Damage)
 	}
 	for i := range r.Clients {
 		r.Clients[i] = r.Clients[i].whole()

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/checkup"
+	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
+)
+
+// The mirrors whose clients start from their embedded root, whatever root their cache
+// holds (measured, or read in their sources). Without the trailing slash: with one,
+// cosign takes the public one for a custom mirror.
+const (
+	publicMirror  = "https://tuf-repo-cdn.sigstore.dev" // cosign from 2.5.1, gh, sigstore-python
+	stagingMirror = "https://tuf-repo-cdn.sigstage.dev" // sigstore-python
+	githubMirror  = "https://tuf-repo.github.com"       // gh
+)
+
+func cacheMirror(m config.Mirror, set *trust.Set) cache.Mirror {
+	c := cache.Mirror{Name: m.Name, URL: m.URL.String(), Set: set}
+	switch c.URL {
+	case publicMirror:
+		c.Default = true
+	case stagingMirror:
+		c.DefaultFor = []cache.Reader{cache.SigstorePython}
+	case githubMirror:
+		c.DefaultFor = []cache.Reader{cache.GH}
+	}
+	return c
+}
+
+// places are where clients keep their caches, and what may be done there.
+type places struct {
+	cfg      config.Config
+	list     []cache.Place         // each directory once
+	overlaps []*cache.OverlapError // among those of the config
+}
+
+func placesOf(cfg config.Config) places {
+	var all []cache.Place
+	for _, base := range cfg.Caches.Paths {
+		all = append(all, cache.Place{Base: base, Reader: cache.Cosign})
+	}
+	for _, p := range cfg.Caches.Places {
+		place := cache.Place{Base: p.Path, Reader: cache.Reader(p.Client), Targets: p.Targets}
+		if p.URL != nil {
+			place.URL = p.URL.String()
+		}
+		all = append(all, place)
+	}
+	ps := places{cfg: cfg}
+	ps.list, ps.overlaps = cache.Apart(all)
+	return ps
+}
+
+// policy is what may be done to one cache, and why. A rule says it outright. Without
+// one, a cache is never more than reported on where we do not keep it: in a layout
+// that no real client was seen to read as we write it, of a mirror that is not ours,
+// or that is only a preview. Where the files of two clients have the same names, no
+// rule makes it safe to write.
+func (ps places) policy(c cache.Cache) (config.Policy, string) {
+	p, ruled := ps.cfg.Caches.PolicyFor(c.Path)
+	i := slices.IndexFunc(ps.cfg.Mirrors, func(m config.Mirror) bool { return m.Name == c.Mirror })
+	switch {
+	case slices.ContainsFunc(ps.overlaps, func(o *cache.OverlapError) bool {
+		return o.Unsafe && (o.One.Base == c.Base || o.Other.Base == c.Base)
+	}):
+		return least(p), "its place is another client's, too"
+	case ruled:
+		return p, fmt.Sprintf("a rule of the configuration says %q", p)
+	case p == config.PolicyIgnore || p == config.PolicyReport:
+		return p, fmt.Sprintf("the configuration says %q", p)
+	case c.Layout == cache.LayoutLegacy:
+		return config.PolicyReport, "a legacy cache is never written"
+	case !c.Layout.Kept():
+		return config.PolicyReport, fmt.Sprintf("caches of %s are only reported on, unless a rule of the configuration says otherwise", c.Reader)
+	case i < 0:
+		return config.PolicyReport, "its mirror is not configured"
+	case ps.cfg.Mirrors[i].Preview:
+		return config.PolicyReport, "its mirror is only a preview"
+	}
+	return p, fmt.Sprintf("the configuration says %q", p)
+}
+
+// least is report, or ignore where that was asked for.
+func least(p config.Policy) config.Policy {
+	if p == config.PolicyIgnore {
+		return p
+	}
+	return config.PolicyReport
+}
+
+// checked says where to look for caches, and what may be done there.
+func (ps places) checked(env config.Env) checkup.Places {
+	return checkup.Places{
+		Caches:   ps.list,
+		Overlaps: ps.overlaps,
+		Homes:    homes(env),
+		Policy: func(c cache.Cache) (string, string) {
+			p, why := ps.policy(c)
+			return string(p), why
+		},
+	}
+}
+
+// watched are the directories whose change is worth a cycle: every place, and every
+// cache in it, with its target files where they lie apart.
+func (ps places) watched(mirrors []cache.Mirror) []string {
+	var dirs []string
+	add := func(dir string) {
+		if dir != "" && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	for _, p := range ps.list {
+		add(p.Base)
+		add(p.Targets)
+	}
+	found, _ := cache.Find(ps.list, mirrors) // what cannot be found is told by look
+	for _, c := range found {
+		add(c.Path)
+		add(c.Targets)
+	}
+	return dirs
+}
