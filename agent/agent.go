@@ -79,7 +79,7 @@ type Agent struct {
 	running bool // Run was called, not Once
 
 	keepers   []*keeper
-	mirrors   map[string]result // the last result of each keeper
+	mirrors   map[string]result      // the last result of each keeper
 	places    atomic.Pointer[places] // as the last cycle found them
 	publisher *publish.Publisher
 	scans     *client.ScanCache

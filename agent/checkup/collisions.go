@@ -81,7 +81,7 @@ func sharing(e *cache.CollisionError, mirrors []cache.Mirror) health.CollisionFa
 // parts takes apart what was joined or wrapped around something joined.
 func parts(err error) []error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		if joined, ok := e.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the chain is walked here
+		if joined, ok := e.(interface{ Unwrap() []error }); ok {
 			var all []error
 			for _, part := range joined.Unwrap() {
 				all = append(all, parts(part)...)

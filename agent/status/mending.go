@@ -66,12 +66,11 @@ func clauses(done cache.Change) []string {
 		}
 	}
 	for _, u := range done.Updates {
-		switch {
-		case u.Previous == 0:
+		if u.Previous == 0 {
 			say(u.File, "wrote %s, version %d", health.Plain(u.File), u.Version)
-		default:
-			say(u.File, "brought %s forward, from version %d to %d", health.Plain(u.Role), u.Previous, u.Version)
+			continue
 		}
+		say(u.File, "brought %s forward, from version %d to %d", health.Plain(u.Role), u.Previous, u.Version)
 	}
 	for _, file := range done.Written {
 		if !slices.Contains(told, file) {
