@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("CACHE_TEST_ROLE") {
 	case "writer":
 		dieAfter(os.Getenv("CACHE_TEST_DIR"), os.Getenv("CACHE_TEST_STEP"))
+	case "obey":
+		obey(os.Getenv("CACHE_TEST_DIR"))
 	case "client":
 		runClients(os.Getenv("CACHE_TEST_DIR"), os.Getenv("CACHE_TEST_URL"), os.Getenv("CACHE_TEST_RUNS"))
 	default:
