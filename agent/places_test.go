@@ -12,6 +12,7 @@ import (
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/health"
 )
 
 // The configuration knows the clients by the same names as package cache, which it
@@ -155,6 +156,22 @@ func TestNothingIsWrittenWherePlacesOverlap(t *testing.T) {
 	for _, base := range []string{real, link} {
 		if p, why := ps.policy(cache.Cache{Base: base, Path: base + "/x", Mirror: "sigstore", Layout: cache.LayoutSigstoreGo}); p != config.PolicyReport {
 			t.Errorf("%s: %s (%s)", base, p, why)
+		}
+	}
+}
+
+// What the report says to write into the configuration is right there.
+func TestRuleOfTheRemedyIsOne(t *testing.T) {
+	for _, path := range []string{"/home/ada/.npm/_tuf/tuf.example.org%3A8443", "/a b/[x]*{y}/\"q\"", "/home/ada/\u00e9"} {
+		f := health.CacheFacts{
+			Cache: cache.Cache{Path: path}, Policy: "report",
+			Inspection: cache.Inspection{State: cache.Damaged, Damage: []cache.Damage{{File: "timestamp.json", What: "empty"}}},
+		}
+		_, rule, _ := strings.Cut(f.ToDo(), "write ")
+		rule, _, ok := strings.Cut(rule, " into the block")
+		c, err := config.Parse([]byte("caches {\n"+rule+"\n}"), "", config.Env{Home: "/h", StateHome: "/s"})
+		if p, ruled := c.Caches.PolicyFor(path); !ok || err != nil || p != config.PolicyMend || !ruled {
+			t.Errorf("%q: %q gives %s, %v", path, rule, p, err)
 		}
 	}
 }

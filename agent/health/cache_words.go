@@ -49,7 +49,7 @@ func (c CacheFacts) ToDo() string {
 		case healsAlone(in.Damage):
 			return ""
 		}
-		return fmt.Sprintf("to have it mended, write caches { rule %s { policy = \"mend\" } } into the configuration, then: %s", globOf(c.Cache.Path), mendNow)
+		return fmt.Sprintf("to have it mended, write rule %s { policy = \"mend\" } into the block caches of the configuration, then: %s", globOf(c.Cache.Path), mendNow)
 	case in.State == cache.Behind && (mends || c.Policy == "publish"):
 		return mendNow
 	case in.State == cache.Expired && c.Cache.Mirror != "":

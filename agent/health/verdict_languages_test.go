@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/client"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
@@ -189,5 +190,53 @@ func TestWhereAPackageStarts(t *testing.T) {
 		if notes := health.Notes(m, tt.c, nil, instant(t, "2030-01-01T00:00:00Z")); len(notes) > 0 {
 			t.Errorf("%s: %q", tt.c.Name, notes)
 		}
+	}
+}
+
+// TestCachedRootsOfTheirOwnPlace: who starts from a cached root starts from the one in
+// its own place, and from no other client's.
+func TestCachedRootsOfTheirOwnPlace(t *testing.T) {
+	m := loadModel(t)
+	roots := publicRoots(t, 15)
+	at := func(reader cache.Reader, layout cache.Layout, isDefault bool, version int) health.CacheFacts {
+		return health.CacheFacts{
+			Cache:      cache.Cache{Path: "/" + string(reader), Reader: reader, Layout: layout, Default: isDefault},
+			Inspection: cache.Inspection{Root: publicRoot(t, version)},
+		}
+	}
+	caches := []health.CacheFacts{
+		at(cache.Cosign, cache.LayoutSigstoreGo, true, 10), at(cache.GH, cache.LayoutSigstoreGo, false, 11),
+		at(cache.SigstoreJS, cache.LayoutSigstoreJS, false, 12), at(cache.NPM, cache.LayoutSigstoreJS, false, 13),
+		at(cache.SigstorePython, cache.LayoutSigstorePython, true, 9), at(cache.SigstoreRuby, cache.LayoutSigstoreRuby, false, 14),
+		at(cache.SigstoreJava, cache.LayoutSigstoreJava, false, 8),
+	}
+	gh := assume(t, "go-tuf/v2=v2.4.2,sigstore-go=v1.2.1")
+	gh.Name, gh.EmbeddedRoots = "gh", nil // none of this repository
+	js := packaged(client.JavaScript, "sigstore-js", "4.0.2", "tuf-js=4.1.0", "sigstore-js=4.0.2")
+	for _, tt := range []struct {
+		c    client.Client
+		want string
+	}{
+		{npm("4.1.0", "4.0.2"), "cached root 13 in /npm"},
+		{js, "cached root 12 in /sigstore-js"},
+		{ruby("0.2.3"), "cached root 14 in /sigstore-ruby"},
+		{java("2.2.0"), "cached root 8 in /sigstore-java"},
+		{python("3.6.7", "5.1.0", "1.2.0", "43.0.0"), "initial root 1"}, // it brings its own for the default mirror
+		{gh, "cached root 11 in /gh"},
+		{assume(t, "cosign@v3.1.3"), "embedded root 14"},
+	} {
+		j := health.JudgeClient(m, tt.c, health.Repository{Requirements: trust.Requirements{Roots: roots}, Caches: caches})
+		if j.Start != tt.want {
+			t.Errorf("%s starts from %s, want %s", tt.c.Name, j.Start, tt.want)
+		}
+	}
+	// A package that carries a root starts from it in a home without a cache.
+	carrying := npm("4.1.0", "4.0.2")
+	carrying.EmbeddedRoots = []client.EmbeddedRoot{{Version: roots[6].Version, Expires: roots[6].Expires, SHA256: roots[6].SHA256, Raw: publicRoot(t, 7)}}
+	if j := health.JudgeClient(m, carrying, health.Repository{Requirements: trust.Requirements{Roots: roots}}); j.Start != "embedded root 7" {
+		t.Errorf("without a cache it starts from %s", j.Start)
+	}
+	if j := health.JudgeClient(m, carrying, health.Repository{Requirements: trust.Requirements{Roots: roots}, Caches: caches}); j.Start != "cached root 13 in /npm" {
+		t.Errorf("with one it starts from %s", j.Start)
 	}
 }

@@ -144,7 +144,7 @@ func (p *Publisher) one(c cache.Cache, s Source, now time.Time) Outcome {
 	case config.PolicyPublish:
 		o.Publish = true
 	default:
-		out.Skipped = "not written: " + why
+		out.Skipped = why
 		return out
 	}
 	defer p.alone(c.Path)()

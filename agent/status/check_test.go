@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"nothing wrong is ok", report(well(t)), reader, 0, "OK - sigstore timestamp 4, 6 d 3 h left; 1 cache; 1 client | "},
 		{"a warning is 1", report(warned(well(t))), reader, 1, "WARNING - 1 warning: watch-degraded | "},
-		{"a critical problem is 2, and every code is named", report(ill(t)), reader, 2, "CRITICAL - 1 critical problem, 5 warnings: cosign-outdated, cache-behind, cache-damaged, cache-unwritable, client-unknown, mirror-unreachable | "},
+		{"a critical problem is 2, and every code is named", report(ill(t)), reader, 2, "CRITICAL - 1 critical problem, 7 warnings: cosign-outdated, cache-ahead, cache-behind, cache-damaged, cache-unwritable, client-unknown, mirror-unreachable | "},
 		{"a report is believed for three intervals", report(well(t)), looked.Add(12 * time.Hour), 0, "OK - "},
 		{"and unknown after them", report(well(t)), looked.Add(12*time.Hour + time.Second), 3, "UNKNOWN - the last report is 12 h old, from 2026-08-22 08:48 UTC: is the agent running? | "},
 		{"an old report is unknown whatever it says", report(ill(t)), looked.Add(13 * time.Hour), 3, "UNKNOWN - "},
@@ -116,7 +116,7 @@ func TestHeadline(t *testing.T) {
 		report     status.Report
 	}{
 		{"well", "ok: sigstore timestamp 4, 6 d 3 h left; 1 cache; 1 client", report(well(t))},
-		{"ill", "1 critical problem, 5 warnings: cosign-outdated", report(ill(t))},
+		{"ill", "1 critical problem, 7 warnings: cosign-outdated", report(ill(t))},
 		{"empty", "no mirror is configured", status.Report{}},
 	} {
 		if got := c.report.Headline(); got != c.want {

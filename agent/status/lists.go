@@ -14,36 +14,6 @@ import (
 	"github.com/tufkeeper/tufkeeper/agent/health"
 )
 
-// caches lists the caches; whole tells all of each, not only what is wrong.
-func (p *page) caches(ill, well int, whole bool) {
-	p.section("Caches")
-	if len(p.r.Caches) == 0 {
-		p.line(indent, "none found")
-	}
-	owners := 0
-	for _, c := range p.r.Caches {
-		owners = max(owners, len([]rune(health.Plain(c.Owner))))
-	}
-	owners = min(owners, p.width()/5)
-	list := folded(p.r.Caches, func(c Cache) tone { return stateTone(c.State) }, ill, well)
-	for _, c := range list.shown {
-		t, owner := stateTone(c.State), cut(health.Plain(c.Owner), owners)
-		path := cutMiddle(health.Plain(c.Path), max(deepPath, p.width()-14-owners))
-		p.line(p.mark(t), " ", p.paint(t, pad(cut(health.Plain(c.State), 9), 10)), pad(path, max(deepPath, p.width()-14-owners)), "  ", p.paint(dim, owner))
-		switch text := joined("; ", c.Detail, c.Consequence); {
-		case whole:
-			p.para(plain, "", joined(", ", layoutOf(c), text))
-		case t != good && text != "":
-			p.line(indent, cut(health.Line(text), p.width()-len(indent)))
-		}
-		if whole && c.Remedy != "" {
-			p.para(note, "→ ", c.Remedy)
-		}
-	}
-	p.more(list.ill, "in trouble", "tufkeeper caches")
-	p.more(list.well, "fresh", "tufkeeper caches")
-}
-
 func (p *page) clients(ill, well int, whole bool) {
 	p.section("Clients")
 	if len(p.r.Clients) == 0 {
@@ -275,14 +245,6 @@ func ruleOf(r health.Reason) string {
 		return ""
 	}
 	return cut(health.Plain(r.Rule), 12)
-}
-
-func layoutOf(c Cache) string {
-	text := "layout " + health.Plain(c.Layout)
-	if c.Mirror != "" {
-		text += ", mirror " + health.Plain(c.Mirror)
-	}
-	return text
 }
 
 // whereOf is where a client is; one that was only assumed is nowhere.

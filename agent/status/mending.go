@@ -57,6 +57,8 @@ func clauses(done cache.Change) []string {
 		case name != "":
 			told = append(told, name)
 			say(d.File, "moved %s (%s) aside, to %s", file, what, health.Plain(name))
+		case slices.Contains(done.Removed, d.File) && strings.HasPrefix(d.What, "left by "):
+			say(d.File, "removed %s (%s)", file, what)
 		case slices.Contains(done.Removed, d.File):
 			say(d.File, "removed %s (%s): its client downloads it anew", file, what)
 		case slices.Contains(done.Fixed, d.File):

@@ -65,8 +65,9 @@ func well(t *testing.T) health.Facts {
 		Caches: []health.CacheFacts{{
 			Cache: cache.Cache{
 				Path: "/home/ada/.sigstore/root/tuf-repo-cdn.sigstore.dev", Base: "/home/ada/.sigstore/root",
-				Layout: cache.LayoutSigstoreGo, Mirror: "sigstore", Owner: "ada",
+				Layout: cache.LayoutSigstoreGo, Reader: cache.Cosign, Mirror: "sigstore", Owner: "ada",
 			},
+			Policy: "mend", PolicyWhy: `the configuration says "mend"`,
 			Inspection: cache.Inspection{State: cache.Fresh, Detail: "root 1, timestamp 4, snapshot 1, targets 1"},
 		}},
 		Clients: []health.ClientFacts{{Client: cosign("v3.1.3", "/usr/local/bin/cosign"), System: true}},
@@ -132,7 +133,18 @@ func ill(t *testing.T) health.Facts {
 		LastError: `fetching https://tuf-repo-cdn.sigstage.dev/timestamp.json: dial tcp: lookup tuf-repo-cdn.sigstage.dev on 127.0.0.53:53: no such host`,
 	})
 	add := func(path, owner string, layout cache.Layout, in cache.Inspection) {
-		f.Caches = append(f.Caches, health.CacheFacts{Cache: cache.Cache{Path: path, Base: path, Layout: layout, Mirror: "sigstore", Owner: owner}, Inspection: in})
+		f.Caches = append(f.Caches, health.CacheFacts{
+			Cache:      cache.Cache{Path: path, Base: filepath.Dir(path), Layout: layout, Reader: cache.Cosign, Mirror: "sigstore", Owner: owner},
+			Inspection: in, Policy: "mend", PolicyWhy: `the configuration says "mend"`,
+		})
+	}
+	other := func(path string, reader cache.Reader, layout cache.Layout, policy, why string, in cache.Inspection) {
+		add(path, "ada", layout, in)
+		c := &f.Caches[len(f.Caches)-1]
+		c.Cache.Reader, c.Policy, c.PolicyWhy = reader, policy, why
+		if policy == "report" {
+			c.Cache.Mirror = ""
+		}
 	}
 	add("/home/grace/.sigstore/root/tuf-repo-cdn.sigstore.dev", "grace", cache.LayoutSigstoreGo, cache.Inspection{
 		State: cache.Damaged, Detail: "timestamp.json is truncated", Consequence: "every run of cosign fails until it is mended",
@@ -144,6 +156,17 @@ func ill(t *testing.T) health.Facts {
 	})
 	add("/srv/ci/workers/eu-central-1/runner-07/home/.sigstore/root/tuf-repo-cdn.sigstore.dev", "ci-runner-eu-central-1", cache.LayoutSigstoreGo, cache.Inspection{
 		State: cache.Behind, Detail: "older than the last good set: timestamp 3, the mirror has 4",
+	})
+	other("/home/ada/.cache/gh/.sigstore/root/tuf-repo.github.com", cache.GH, cache.LayoutSigstoreGo, "report", "its mirror is not configured", cache.Inspection{
+		State: cache.Foreign, Detail: "readable; its mirror is not configured, so it was not compared", Asks: cache.AsksDaily,
+		NotBefore: looked.Add(5 * time.Hour), Versions: map[string]int64{"timestamp": 12},
+	})
+	other("/home/ada/.npm/_tuf/tuf.example.org%3A8443", cache.NPM, cache.LayoutSigstoreJS, "report", "its mirror is not configured", cache.Inspection{
+		State: cache.Damaged, Detail: "root.json: truncated", Consequence: "npm fails on every run: this file is what it starts from",
+		Damage: []cache.Damage{{File: "root.json", What: "truncated"}}, Asks: cache.AsksAlways,
+	})
+	other("/home/ada/.local/share/sigstore-python/tuf/https%3A%2F%2Ftuf-repo-cdn.sigstore.dev", cache.SigstorePython, cache.LayoutSigstorePython, "mend", "", cache.Inspection{
+		State: cache.Ahead, Detail: "newer than the last good set: timestamp 6 (4)", Asks: cache.AsksAlways,
 	})
 	f.Clients = append(f.Clients,
 		health.ClientFacts{Client: cosign("v2.0.1", "/usr/bin/cosign"), System: true},
@@ -227,6 +250,13 @@ func TestText(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "caches-100", caches.String())
+	for _, width := range []int{48, 80, 120} {
+		caches.Reset()
+		if err := status.CachesText(&caches, report(ill(t)), status.Style{Width: width, Now: reader}); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "caches-"+strconv.Itoa(width), caches.String())
+	}
 	golden(t, "clients-100", clients.String())
 	clients.Reset()
 	s.Width = 80
@@ -234,6 +264,33 @@ func TestText(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "clients-80", clients.String())
+}
+
+// Nobody can hide another's cache by filling a home with directories.
+func TestCachesOfOneOwnerAreFolded(t *testing.T) {
+	f := well(t)
+	for i := range 80 {
+		c := f.Caches[0]
+		c.Cache.Path, c.Cache.Owner = "/home/eve/.npm/_tuf/x"+strconv.Itoa(i), "eve"
+		f.Caches = append(f.Caches, c)
+	}
+	last := f.Caches[0]
+	last.Cache.Path, last.Cache.Owner = "/home/zoe/.npm/_tuf/x", "zoe"
+	f.Caches = append(f.Caches, last)
+	f.Caches[70].Inspection = cache.Inspection{State: cache.Damaged, Detail: "timestamp.json: empty"}
+	var b strings.Builder
+	if err := status.CachesText(&b, report(f), status.Style{Width: 100, Now: looked}); err != nil {
+		t.Fatal(err)
+	}
+	got := b.String()
+	if n := strings.Count(got, "/home/eve/"); n != 50 {
+		t.Errorf("%d caches of eve, want 50", n)
+	}
+	for _, want := range []string{"/home/ada/.sigstore", "/home/zoe/.npm", f.Caches[70].Cache.Path + " ", "and 30 more of eve: tufkeeper caches --json"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("without %q:\n%s", want, got)
+		}
+	}
 }
 
 // hostile is a host where everything that comes from outside is an attack on a

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tufkeeper/tufkeeper/agent/health"
+)
+
+// maxOwned is how many caches of one owner are shown: whoever fills a home with
+// directories hides no other's.
+const maxOwned = 50
+
+// caches lists the caches; whole tells all of each, not only what is wrong.
+func (p *page) caches(ill, well int, whole bool) {
+	p.section("Caches")
+	if len(p.r.Caches) == 0 {
+		p.line(indent, "none found")
+	}
+	owners := 0
+	for _, c := range p.r.Caches {
+		owners = max(owners, len([]rune(health.Plain(c.Owner))))
+	}
+	owners = min(owners, p.width()/5)
+	list := folded(p.r.Caches, func(c Cache) tone { return stateTone(c.State) }, ill, well)
+	shown, more := map[string]int{}, map[string]int{} // by owner
+	for _, c := range list.shown {
+		if shown[c.Owner]++; whole && shown[c.Owner] > maxOwned {
+			more[c.Owner]++
+			continue
+		}
+		t, owner, path := stateTone(c.State), cut(health.Plain(c.Owner), owners), health.Plain(c.Path)
+		room := max(deepPath, p.width()-14-owners)
+		state := p.mark(t) + " " + p.paint(t, pad(cut(health.Plain(c.State), 9), 10))
+		if whole && len([]rune(path)) > room { // who asks for the caches wants to type their names
+			p.line(state, p.paint(dim, owner))
+			p.para(bold, "", path)
+		} else {
+			p.line(state, pad(cutMiddle(path, room), room), "  ", p.paint(dim, owner))
+		}
+		text := joined("; ", c.Detail, c.Consequence)
+		switch {
+		case whole:
+			p.para(dim, "", c.whose())
+			p.para(plain, "", text)
+		case t != good && text != "":
+			p.line(indent, cut(health.Line(text), p.width()-len(indent)))
+		}
+		if whole && c.Remedy != "" {
+			p.todo(c.Remedy)
+		}
+	}
+	p.more(list.ill, "in trouble", "tufkeeper caches")
+	p.more(list.well, "fresh", "tufkeeper caches")
+	for _, owner := range slices.Sorted(maps.Keys(more)) {
+		p.more(more[owner], "of "+cut(health.Plain(owner), p.width()/3), "tufkeeper caches --json")
+	}
+}
+
+// whose says which programs read a cache, of which mirror it is, and why it is not
+// written where it is not.
+func (c Cache) whose() string {
+	text := "read by " + c.ReadBy
+	if c.ReadBy == "" {
+		text = c.Layout
+	}
+	if c.Mirror != "" {
+		text += "; of mirror " + health.Plain(c.Mirror)
+	}
+	switch c.Policy {
+	case "mend", "":
+		return text
+	case "publish":
+		return text + "; brought forward, and not mended"
+	}
+	return joined(": ", text+"; not written", c.PolicyWhy)
+}
+
+// todo tells what to type: one command is continued as a shell reads it on, and in
+// prose a word of it is never broken where it fits a line.
+func (p *page) todo(text string) {
+	text, width := health.Line(text), p.width()-len(indent)-2
+	lines := typed(text, width)
+	if strings.Contains(text, ", ") || strings.Contains(text, "; ") || strings.Contains(text, ": ") {
+		for i, l := range lines {
+			lines[i] = strings.TrimLeft(strings.TrimSuffix(l, ` \`), " ")
+		}
+	}
+	if slices.ContainsFunc(lines, func(l string) bool { return len([]rune(l)) > width && len(strings.Fields(l)) > 1 }) {
+		lines = wrap(text, width) // quotes that hold a whole sentence
+	}
+	lead := "→ "
+	for _, l := range lines {
+		p.line(indent, p.paint(note, lead+l))
+		lead = "  "
+	}
+}
