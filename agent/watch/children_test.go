@@ -93,9 +93,10 @@ func startStorm(t *testing.T, dir string, rate, seconds int) (events func() int)
 	}
 }
 
-// inside runs the calling test again in namespaces of its own, as their root, and
-// says whether it is that run. What it does there touches nothing of this machine.
-func inside(t *testing.T, flags uintptr) bool {
+// inside runs the calling test again in namespaces of its own, as their user of that
+// number (0 may mount, every other may what its files allow), and says whether it is
+// that run. What it does there touches nothing of this machine.
+func inside(t *testing.T, uid int, flags uintptr) bool {
 	t.Helper()
 	if os.Getenv(insideEnv) != "" {
 		return true
@@ -104,8 +105,8 @@ func inside(t *testing.T, flags uintptr) bool {
 	c.Env = append(os.Environ(), insideEnv+"=1")
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  flags | syscall.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: os.Getgid(), Size: 1}},
 	}
 	out := &buffer{}
 	c.Stdout, c.Stderr = out, out

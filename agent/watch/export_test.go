@@ -4,6 +4,7 @@ package watch
 
 import (
 	"context"
+	"hash/maphash"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -25,3 +26,9 @@ func Debounce(ctx context.Context, wait time.Duration, out chan<- Change) (in ch
 	d := newDebouncer(wait, out)
 	return d.in, func() { d.run(ctx) }
 }
+
+// Find lists the directories that are watched for one.
+func Find(dir string) []string { return find(dir).tree }
+
+// Fingerprint compares a directory with nothing.
+func Fingerprint(dir string) uint64 { return fingerprint(maphash.MakeSeed(), dir) }

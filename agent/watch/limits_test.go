@@ -118,7 +118,7 @@ func TestWithoutNotificationsScanningGoesOn(t *testing.T) {
 
 // The kernel's own limits, in a user namespace whose limits are its own.
 func TestTheKernelsLimitOfWatches(t *testing.T) {
-	if !inside(t, 0) {
+	if !inside(t, 0, 0) {
 		return
 	}
 	const limit = "/proc/sys/user/max_inotify_watches"
@@ -162,7 +162,7 @@ func TestTheKernelsLimitOfWatches(t *testing.T) {
 }
 
 func TestTheKernelsLimitOfInstances(t *testing.T) {
-	if !inside(t, 0) {
+	if !inside(t, 0, 0) {
 		return
 	}
 	const limit = "/proc/sys/user/max_inotify_instances"

@@ -34,6 +34,29 @@ func held() uint64 {
 	return m.Sys
 }
 
+// stalls watches how late somebody wakes on this machine who only slept: what others
+// make everybody wait is nobody's promise, and a report takes a few wakings.
+func stalls() (slack func() time.Duration) {
+	stop, longest := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var most time.Duration
+		for {
+			start := time.Now()
+			select {
+			case <-stop:
+				longest <- most
+				return
+			case <-time.After(10 * time.Millisecond):
+				most = max(most, time.Since(start)-10*time.Millisecond)
+			}
+		}
+	}()
+	return func() time.Duration {
+		close(stop)
+		return 4 * max(0, <-longest-25*time.Millisecond)
+	}
+}
+
 // A counted notifier counts what the kernel tells.
 type counted struct {
 	watch.Notifier
@@ -74,6 +97,7 @@ func TestAStormIsReportedInTimeAndStarvesNobody(t *testing.T) {
 			l.still()
 			seen.Store(0)
 			memory, cpu := held(), spent(t)
+			stalled := stalls()
 			began := time.Now()
 			events := startStorm(t, filepath.Join(stormy, "m"), rate, seconds)
 			// Somebody damages the other directory now and then.
@@ -104,12 +128,16 @@ func TestAStormIsReportedInTimeAndStarvesNobody(t *testing.T) {
 			cpu, memory = spent(t)-cpu, held()-memory
 			time.Sleep(10 * wait)
 			close(stop)
+			slack := 100*time.Millisecond + stalled()
+			if rate > 10_000 {
+				slack += 2 * wait // the kernel's queue may overflow: it takes as long to be read, and then all is looked at
+			}
 			var storms, first, last = 0, time.Time{}, time.Time{}
 			calms := 0
 			for r := range reports {
 				if r.Dir == calm {
 					if calms < len(damaged) && r.at.After(damaged[calms]) {
-						if took := r.at.Sub(damaged[calms]); took > wait+100*time.Millisecond {
+						if took := r.at.Sub(damaged[calms]); took > wait+slack {
 							t.Errorf("damage %d beside the storm was reported after %s, want %s", calms, took, wait)
 						}
 						calms++
@@ -129,7 +157,7 @@ func TestAStormIsReportedInTimeAndStarvesNobody(t *testing.T) {
 			if calms != len(damaged) {
 				t.Errorf("%d of %d damages beside the storm were reported", calms, len(damaged))
 			}
-			if limit := 5*wait + 100*time.Millisecond; first.Sub(began) > limit {
+			if limit := 5*wait + slack; first.Sub(began) > limit {
 				t.Errorf("the storm was reported after %s, want %s at most", first.Sub(began), limit)
 			}
 			if storms < 4 || storms > 12 {

@@ -108,6 +108,26 @@ func (l *lookout) none() {
 	}
 }
 
+// notCompared says that everything is notified.
+func (l *lookout) notCompared() {
+	l.t.Helper()
+	if got := l.Compared(); len(got) > 0 {
+		l.t.Errorf("compared: %v, want nothing", got)
+	}
+}
+
+// compared waits until dir is compared, and why is said.
+func (l *lookout) compared(dir, why string) {
+	l.t.Helper()
+	var got []watch.Comparison
+	for end := time.Now().Add(patient); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if got = l.Compared(); len(got) == 1 && got[0].Dir == dir && strings.Contains(got[0].Why, why) {
+			return
+		}
+	}
+	l.t.Fatalf("compared: got %v, want %s because of %q", got, dir, why)
+}
+
 func TestChangesOfATree(t *testing.T) {
 	for name, change := range map[string]func(dir string) error{
 		"a file written":            func(d string) error { return os.WriteFile(d+"/m/timestamp.json", []byte("{}"), 0o644) },
