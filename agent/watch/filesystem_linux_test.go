@@ -201,8 +201,7 @@ func answerFUSE(request []byte, size int64) ([]byte, int) {
 		b = le.AppendUint32(b, 1<<16)
 		return append(b, make([]byte, 64-len(b))...), 0
 	case 1: // LOOKUP
-		name := string(bytes.TrimRight(body, "\x00"))
-		ino, ok := inodes[node].names[name]
+		ino, ok := inodes[node].names[string(bytes.TrimRight(body, "\x00"))]
 		if !ok || ino == 5 && size >= 0 {
 			return nil, int(syscall.ENOENT)
 		}
