@@ -60,28 +60,33 @@ func Find(places []Place, mirrors []Mirror) ([]Cache, []error) {
 func directories(reader Reader, mirrors []Mirror) (map[string]Mirror, []error) {
 	layout := layoutOf(reader)
 	byDir := map[string]Mirror{}
-	sharing := map[string][]string{}
+	owners := map[string][]string{} // the URLs of the mirrors that a directory is for
 	for _, m := range mirrors {
 		bare := strings.TrimRight(m.URL, "/")
 		for _, url := range []string{m.URL, bare, bare + "/"} {
 			dir := layout.DirName(url)
-			if dir == "" {
+			if dir == "" || slices.ContainsFunc(owners[dir], func(other string) bool { return strings.TrimRight(other, "/") == bare }) {
 				continue
 			}
-			if other, taken := byDir[dir]; taken {
-				if strings.TrimRight(other.URL, "/") != bare {
-					sharing[dir] = append(sharing[dir], other.URL, m.URL)
-				}
-				continue
+			owners[dir] = append(owners[dir], m.URL)
+			if len(owners[dir]) == 1 {
+				byDir[dir] = Mirror{Name: m.Name, URL: url, Default: m.embedded(reader) && url == m.URL}
 			}
-			byDir[dir] = Mirror{Name: m.Name, URL: url, Default: m.embedded(reader) && url == m.URL}
 		}
 	}
 	var errs []error
-	for _, dir := range slices.Sorted(maps.Keys(sharing)) {
+	told := map[string]bool{}
+	for _, dir := range slices.Sorted(maps.Keys(owners)) {
+		urls := owners[dir]
+		if len(urls) < 2 {
+			continue
+		}
 		delete(byDir, dir)
-		slices.Sort(sharing[dir])
-		errs = append(errs, &CollisionError{Dir: dir, URLs: slices.Compact(sharing[dir])})
+		slices.Sort(urls)
+		if who := strings.Join(urls, "\n"); !told[who] { // once, not for each spelling
+			told[who] = true
+			errs = append(errs, &CollisionError{Dir: dir, URLs: urls})
+		}
 	}
 	return byDir, errs
 }
@@ -154,7 +159,7 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 			if DirName(remote.url) == name {
 				c.URL = remote.url
 			}
-			c.Layout = looksLike(whole.Layout, name)
+			c.Layout = looksLike(root, whole.Layout, name, mirrors)
 		default:
 			continue
 		}
@@ -195,12 +200,24 @@ func onlyCache(whole Cache, url string, mirrors []Mirror) Cache {
 	return whole
 }
 
-// looksLike is the layout that the name of a directory speaks for, the place's own
-// before all others.
-func looksLike(own Layout, name string) Layout {
-	for _, l := range []Layout{own, LayoutSigstorePython, LayoutSigstoreRuby, LayoutSigstoreJS, LayoutSigstoreGo} {
-		if l.resembles(name) {
-			return l
+// looksLike is the layout that a directory speaks for by what lies in and beside it and
+// by its name, the place's own before all others.
+func looksLike(base *os.Root, own Layout, name string, mirrors []Mirror) Layout {
+	all := []Layout{own, LayoutSigstorePython, LayoutSigstoreRuby, LayoutSigstoreJS, LayoutSigstoreGo}
+	switch {
+	case isDir(base, filepath.Join(name, historyDir)):
+		return LayoutSigstorePython
+	case isThere(base, name+".json"):
+		return LayoutSigstoreGo
+	}
+	for _, named := range []func(Layout) bool{
+		func(l Layout) bool {
+			return slices.ContainsFunc(mirrors, func(m Mirror) bool { return l.DirName(m.URL) == name })
+		},
+		func(l Layout) bool { return l.resembles(name) },
+	} {
+		if i := slices.IndexFunc(all, named); i >= 0 {
+			return all[i]
 		}
 	}
 	return own

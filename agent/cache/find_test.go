@@ -11,53 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sigstore/sigstore-go/pkg/tuf"
-
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
 )
-
-const public = "https://tuf-repo-cdn.sigstore.dev"
-
-func TestDirName(t *testing.T) {
-	for url, want := range map[string]string{
-		public:                            "tuf-repo-cdn.sigstore.dev",
-		public + "/":                      "tuf-repo-cdn.sigstore.dev-",
-		"http://TUF.Corp:8080/a/b":        "tuf.corp-8080-a-b",
-		"https://x/y?z=1":                 "x-y?z=1",
-		"file:///srv/tuf":                 "file----srv-tuf",
-		"https://http://x":                "x",
-		"https://..":                      "",
-		".":                               "",
-		"":                                "",
-		"https://x/../y":                  "x-..-y",
-		"https://x/\x00":                  "",
-		"https://x/\n":                    "x-\n",
-		"https://tuf-repo.github.com:443": "tuf-repo.github.com-443",
-	} {
-		if got := cache.DirName(url); got != want {
-			t.Errorf("DirName(%q) = %q, want %q", url, got, want)
-		}
-	}
-}
-
-func FuzzDirName(f *testing.F) {
-	for _, seed := range []string{public, "..", "https://../..", "http://a:1/b", "a\\b", "HTTPS://X", "x/\x00"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, url string) {
-		got := cache.DirName(url)
-		if got == "" {
-			return
-		}
-		if got != tuf.URLToPath(url) {
-			t.Errorf("DirName(%q) = %q, sigstore-go says %q", url, got, tuf.URLToPath(url))
-		}
-		if path := filepath.Join("/base", got); filepath.Dir(path) != "/base" || filepath.Base(path) != got {
-			t.Errorf("DirName(%q) = %q leaves its directory", url, got)
-		}
-	})
-}
 
 // mirrorDir makes what a client leaves after its first run, as far as Find looks.
 func mirrorDir(t *testing.T, base, name string) {
