@@ -43,16 +43,16 @@ func room(path string, steps []step) error {
 		block := max(uint64(free.Bsize), 1)     //nolint:gosec,unconvert // its type differs from system to system; a size is not negative
 		want := n.bytes + n.files*block + block // every file begins a block, and the directory may grow
 		have := uint64(free.Bavail) * block     //nolint:gosec,unconvert // as above
-		what := ""
+		what, show := "", "df -h "
 		switch {
 		case free.Blocks > 0 && have < want:
 			what = fmt.Sprintf("has no room left: %d bytes free, %d needed", have, want)
 		case free.Files > 0 && uint64(free.Ffree) <= n.files: //nolint:gosec,unconvert // as above
-			what = fmt.Sprintf("has no inodes left: %d free, more than %d needed", free.Ffree, n.files)
+			what, show = fmt.Sprintf("has no inodes left: %d free, more than %d needed", free.Ffree, n.files), "df -i "
 		default:
 			continue
 		}
-		return &UnusableError{Path: path, Reason: what, Remedy: "free some space there: df -h " + quote(path) + "; df -i " + quote(path)}
+		return &UnusableError{Path: path, Reason: what, Remedy: show + quote(path)}
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 		return "gh does not look for anything newer until that time", ""
 	case d.What == special.String():
 		return "its client fails or waits for ever", ""
-	case isTarget && d.What == symlink.String():
+	case (isTarget || l.rules.inPlace) && d.What == symlink.String():
 		return "its client writes through the link", ""
 	case isTarget && l.rules.apart && !d.Object:
 		return "offline its client believes " + oneLine(errors.New(file)) + " as it is", ""
