@@ -63,6 +63,7 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 	f.Caches, f.Collisions, f.Unseen = checkup.Caches(a.places.Load().checked(a.o.Env), a.cacheMirrors(), now)
 	for i := range f.Caches {
 		f.Caches[i].Failed = a.failed[f.Caches[i].Cache.Path]
+		f.Caches[i].Compared = compared(f.Caches[i].Cache, a.watcher)
 	}
 	if a.clientsAt.IsZero() || now.Sub(a.clientsAt) >= a.cfg.Clients.Scan {
 		a.clients, a.unseen = checkup.Clients(ctx, findOptions(a.cfg, a.scans, a.model), homes(a.o.Env))

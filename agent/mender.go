@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -173,4 +174,18 @@ func expect(w *watch.Watcher, caches []cache.Cache) (done func()) {
 func within(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// compared is how often, and why, changes in a cache are found by comparing it; "" when
+// they are told, and when nobody watches.
+func compared(c cache.Cache, w *watch.Watcher) string {
+	if w == nil {
+		return ""
+	}
+	for _, by := range w.Compared() {
+		if by.Dir == c.Path || by.Dir == c.Base || c.Targets != "" && by.Dir == c.Targets {
+			return fmt.Sprintf("every %s: %s", by.Every, by.Why)
+		}
+	}
+	return ""
 }

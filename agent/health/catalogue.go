@@ -183,10 +183,10 @@ func Catalogue() []Condition {
 		},
 		{
 			Code: WatchDegraded, Severity: Warning,
-			Summary:   `caches are scanned, not watched, so damage is noticed late: {error}`,
+			Summary:   `caches are compared every few seconds, not watched, so damage is noticed later: {error}`,
 			Remedy:    `sysctl fs.inotify.max_user_watches fs.inotify.max_user_instances; raise the one that is used up`,
 			Hold:      10 * time.Minute,
-			ClearedBy: `watches that work again`,
+			ClearedBy: `watches that work again; silent where a file system (a network, an overlay, FUSE) does not tell of every change: that is no fault, and tufkeeper caches tells it`,
 		},
 		{
 			Code: HomesUnseen, Severity: Warning, Reserved: true,

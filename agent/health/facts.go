@@ -114,6 +114,9 @@ type CacheFacts struct {
 	PolicyWhy string // why it is that policy, in a clause
 	// Failed is why the last attempt to write it failed; "" when it did not.
 	Failed string
+	// Compared is why changes in it are found by comparing it with how it was, and how
+	// often; "" when they are told.
+	Compared string
 }
 
 // CollisionFacts is one directory that two caches would have, of two mirrors or of

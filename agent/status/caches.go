@@ -46,6 +46,9 @@ func (p *page) caches(ill, well int, whole bool) {
 		case whole:
 			p.para(dim, "", c.whose())
 			p.para(plain, "", text)
+			if c.Compared != "" {
+				p.para(dim, "", "changes are found by comparing it "+health.Line(c.Compared))
+			}
 		case t != good && text != "":
 			p.line(indent, cut(health.Line(text), p.width()-len(indent)))
 		}

@@ -95,6 +95,8 @@ type Cache struct {
 	NotBefore time.Time        `json:"not_before,omitzero"`
 	Versions  map[string]int64 `json:"versions"` // by role, as found
 	Damage    []Damage         `json:"damage"`
+	// Compared says how often, and why, changes in it are found by comparing it.
+	Compared string `json:"compared,omitempty"`
 }
 
 // Damage is one file of a cache that its client cannot use, or should not.
@@ -172,7 +174,7 @@ func cacheOf(c health.CacheFacts) Cache {
 	in := c.Inspection
 	out := Cache{
 		Path: c.Cache.Path, Owner: c.Cache.Owner, Layout: string(c.Cache.Layout), Mirror: c.Cache.Mirror,
-		Reader: string(c.Cache.Reader), ReadBy: c.Cache.ReadBy(), Policy: c.Policy, PolicyWhy: c.PolicyWhy,
+		Reader: string(c.Cache.Reader), ReadBy: c.Cache.ReadBy(), Policy: c.Policy, PolicyWhy: c.PolicyWhy, Compared: c.Compared,
 		State: string(in.State), Detail: in.Detail, Consequence: c.Consequence(), Remedy: c.ToDo(),
 		Asks: string(in.Asks), Versions: in.Versions,
 	}

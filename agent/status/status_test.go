@@ -157,6 +157,7 @@ func ill(t *testing.T) health.Facts {
 	add("/srv/ci/workers/eu-central-1/runner-07/home/.sigstore/root/tuf-repo-cdn.sigstore.dev", "ci-runner-eu-central-1", cache.LayoutSigstoreGo, cache.Inspection{
 		State: cache.Behind, Detail: "older than the last good set: timestamp 3, the mirror has 4",
 	})
+	f.Caches[len(f.Caches)-1].Compared = `every 2s: the file system of "/srv/ci/workers/eu-central-1" (nfs) does not tell of every change`
 	other("/home/ada/.cache/gh/.sigstore/root/tuf-repo.github.com", cache.GH, cache.LayoutSigstoreGo, "report", "its mirror is not configured", cache.Inspection{
 		State: cache.Foreign, Detail: "readable; its mirror is not configured, so it was not compared", Asks: cache.AsksDaily,
 		NotBefore: looked.Add(5 * time.Hour), Versions: map[string]int64{"timestamp": 12},
