@@ -48,6 +48,10 @@ func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) ([]status.Me
 	ps := placesOf(cfg)
 	p := publish.New(publish.Options{Policy: ps.policy, DropAhead: cfg.Caches.DropAhead, Log: log.Named("publish")})
 	found, unseen := cache.Find(ps.list, mirrors)
+	found = slices.DeleteFunc(found, func(c cache.Cache) bool {
+		policy, _ := ps.policy(c)
+		return policy == config.PolicyIgnore
+	})
 	mendings := make([]status.Mending, len(found))
 	at := make(map[string]int, len(found))
 	for i, c := range found {

@@ -77,12 +77,12 @@ func (ps places) policy(c cache.Cache) (config.Policy, string) {
 		return p, fmt.Sprintf("the configuration says %q", p)
 	case c.Layout == cache.LayoutLegacy:
 		return config.PolicyReport, "a legacy cache is never written"
-	case !c.Layout.Kept():
-		return config.PolicyReport, fmt.Sprintf("caches of %s are only reported on, unless a rule of the configuration says otherwise", c.Reader)
 	case i < 0:
 		return config.PolicyReport, "its mirror is not configured"
 	case ps.cfg.Mirrors[i].Preview:
 		return config.PolicyReport, "its mirror is only a preview"
+	case !c.Layout.Kept():
+		return config.PolicyReport, fmt.Sprintf("caches of %s are only reported on, unless a rule of the configuration says otherwise", c.Reader)
 	}
 	return p, fmt.Sprintf("the configuration says %q", p)
 }
@@ -123,6 +123,9 @@ func (ps places) watched(mirrors []cache.Mirror) []string {
 	}
 	found, _ := cache.Find(ps.list, mirrors) // what cannot be found is told by look
 	for _, c := range found {
+		if p, _ := ps.policy(c); p == config.PolicyIgnore {
+			continue
+		}
 		add(c.Path)
 		add(c.Targets)
 	}

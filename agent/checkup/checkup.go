@@ -32,7 +32,7 @@ type Places struct {
 }
 
 // Caches finds the caches of p and inspects each against the last good set of
-// its mirror at now. It returns the directories that two caches would have, too, and
+// its mirror at now, but for those that policy has us ignore. It returns the directories that two caches would have, too, and
 // a line for what could not be seen.
 func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFacts, []health.CollisionFacts, []string) {
 	found, errs := cache.Find(p.Caches, mirrors)
@@ -43,7 +43,9 @@ func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFact
 	facts := make([]health.CacheFacts, 0, len(found))
 	for _, c := range found {
 		f := health.CacheFacts{Cache: c, System: !below(c.Path, p.Homes)}
-		f.Policy, f.PolicyWhy = p.Policy(c)
+		if f.Policy, f.PolicyWhy = p.Policy(c); f.Policy == "ignore" {
+			continue // not even looked at
+		}
 		f.Inspection = c.Inspect(sets[c.Mirror], now)
 		facts = append(facts, f)
 	}

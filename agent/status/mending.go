@@ -68,6 +68,9 @@ func clauses(done cache.Change) []string {
 		}
 	}
 	for _, u := range done.Updates {
+		if slices.Contains(told, u.File) {
+			continue // mended
+		}
 		if u.Previous == 0 {
 			say(u.File, "wrote %s, version %d", health.Plain(u.File), u.Version)
 			continue

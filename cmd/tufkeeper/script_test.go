@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 			home := e.WorkDir + "/home"
 			e.Setenv("HOME", home)
 			for k, dir := range map[string]string{
-				"XDG_STATE_HOME": "state", "XDG_CONFIG_HOME": "config", "XDG_RUNTIME_DIR": "run", "XDG_CACHE_HOME": "cache",
+				"XDG_STATE_HOME": "state", "XDG_CONFIG_HOME": "config", "XDG_RUNTIME_DIR": "run", "XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data",
 			} {
 				e.Setenv(k, e.WorkDir+"/"+dir)
 			}
@@ -42,6 +42,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("RUNTIME_DIRECTORY", e.WorkDir+"/run")
 			e.Setenv("CONFIGURATION_DIRECTORY", e.WorkDir+"/config")
 			e.Setenv("TUF_ROOT", "")
+			e.Setenv("npm_config_cache", "")
+			e.Setenv("NPM_CONFIG_CACHE", "")
 			e.Setenv("NOTIFY_SOCKET", "")
 			for _, dir := range []string{home, e.WorkDir + "/run", e.WorkDir + "/bin"} {
 				if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -66,6 +68,9 @@ func TestScripts(t *testing.T) {
 			"signal":     signalCommand,
 			"read":       readCommand,
 			"eventually": eventuallyCommand,
+			"cache":      cacheCommand,
+			"told":       toldCommand,
+			"fifo":       fifoCommand,
 		},
 	})
 }
