@@ -27,7 +27,8 @@ import (
 // A host is one user's machine: a home, the real cosigns, and tufkeeper.
 type host struct {
 	home string
-	env  []string // of every program that runs on it
+	env  []string             // of every program that runs on it
+	as   *syscall.SysProcAttr // the user they run as; nil for ours
 }
 
 func newHost(t *testing.T) *host {
@@ -79,7 +80,7 @@ func (h *host) start(ctx context.Context, env []string, name string, args ...str
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env = h.home, slices.Concat(h.env, env)
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = h.home, slices.Concat(h.env, env), h.as
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	begun := time.Now()
@@ -185,8 +186,8 @@ type agent struct {
 func (h *host) agent(t *testing.T, config string) *agent {
 	t.Helper()
 	a := &agent{done: make(chan struct{}), grown: make(chan struct{})}
-	a.cmd = exec.Command(tufkeeper(t), "run", "--config", config) // outlives a subtest's context
-	a.cmd.Dir, a.cmd.Env = h.home, h.env
+	a.cmd = exec.Command(h.tufkeeper(t), "run", "--config", config) // outlives a subtest's context
+	a.cmd.Dir, a.cmd.Env, a.cmd.SysProcAttr = h.home, h.env, h.as
 	pipe, err := a.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
