@@ -34,8 +34,8 @@ type hurt struct {
 
 // foundCache is what `caches --json` says of one cache.
 type foundCache struct {
-	Path, State, Detail, Consequence, Remedy string
-	Damage                                   []damage
+	Path, Layout, State, Detail, Consequence, Remedy string
+	Damage                                           []damage
 }
 
 type damage struct {

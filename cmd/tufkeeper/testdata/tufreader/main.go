@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func main() {
 	flag.BoolVar(&o.ForceCache, "force", false, "use the cache as long as it is valid")
 	flag.IntVar(&o.CacheValidity, "days", 0, "use the cache when it was checked within so many days")
 	offline := flag.Bool("offline", false, "there is no network")
+	pause := flag.Duration("pause", 0, "before each run, a time around this")
 	wait := flag.Bool("wait", false, "say ready, and begin when standard input ends")
 	flag.Parse()
 
@@ -44,6 +46,9 @@ func main() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // whatever ends it
 	}
 	for range *runs {
+		if *pause > 0 {
+			time.Sleep(rand.N(2 * *pause))
+		}
 		if err = read(o, *target); err != nil {
 			fmt.Println(strings.ReplaceAll(err.Error(), "\n", " "))
 		} else {
