@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
 )
@@ -57,7 +58,7 @@ func TestE2EAhead(t *testing.T) {
 						must(t, os.WriteFile(c.file(base, file), data, 0o644))
 					}
 					r.own(t, base)
-					aged(t, base)
+					aged(t, base, time.Minute)
 				}
 				config := r.config(t, filepath.Base(with)+"-config", c, []string{with}, "")
 				// The mirror is older than the cache: the cache is not written by this.
@@ -76,9 +77,10 @@ func TestE2EAhead(t *testing.T) {
 				if after := digestOf(t, with); after != before {
 					t.Errorf("it was changed:\n%s\nis now\n%s", before, after)
 				}
+				aged(t, with, 48*time.Hour)
 				text, err := os.ReadFile(config)
 				must(t, err)
-				must(t, os.WriteFile(config, []byte(strings.Replace(string(text), "caches {", "caches {\n  drop_ahead = \"10s\"", 1)), 0o644))
+				must(t, os.WriteFile(config, []byte(strings.Replace(string(text), "caches {", "caches {\n  drop_ahead = \"1d\"", 1)), 0o644))
 				want(t, r.keeper(t, config, "caches", "--mend"), 0, "")
 				last := c.run(t, with)
 				if last.code != 0 {

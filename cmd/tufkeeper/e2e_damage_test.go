@@ -130,13 +130,13 @@ func (m *matrix) hurt(t *testing.T, h *hurt, base string) {
 	copyTree(t, m.is, base)
 	h.blow.hit(t, m.c.file(base, h.file), m.c.file(m.was, h.file))
 	m.own(t, base)
-	aged(t, base)
+	aged(t, base, time.Minute)
 }
 
-// aged makes what changed in the last minute a minute old: nobody is at work there.
-func aged(t *testing.T, base string) {
+// aged makes what is younger than that just so old: nobody is at work there.
+func aged(t *testing.T, base string, age time.Duration) {
 	t.Helper()
-	ago := time.Now().Add(-time.Minute)
+	ago := time.Now().Add(-age)
 	must(t, filepath.WalkDir(base, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {
 			return err

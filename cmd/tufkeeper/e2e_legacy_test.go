@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
 )
@@ -58,8 +59,8 @@ func legacyBlows() []legacyBlow {
 		{"a target file is a directory", func(t *testing.T, base string) {
 			must(t, os.Remove(key(base)))
 			must(t, os.Mkdir(key(base), 0o700))
-		}, true, "damaged"},
-		{"a target file has mode 000", func(t *testing.T, base string) { must(t, os.Chmod(key(base), 0)) }, true, "damaged"},
+		}, true, "unusable"},
+		{"a target file has mode 000", func(t *testing.T, base string) { must(t, os.Chmod(key(base), 0)) }, true, "unusable"},
 		{"remote.json is empty", func(t *testing.T, base string) { replace(t, base+"/remote.json", nil) }, false, ""},
 		{"left alone", func(*testing.T, string) {}, false, ""},
 	}
@@ -102,7 +103,7 @@ func legacyDamage(t *testing.T, version string) {
 				copyTree(t, whole, base)
 				b.hit(t, base)
 				r.own(t, base)
-				aged(t, base)
+				aged(t, base, time.Minute)
 			}
 			_ = verify(t, alone)
 			second := verify(t, alone)
@@ -122,9 +123,10 @@ func legacyDamage(t *testing.T, version string) {
 				t.Errorf("the consequence is %q, to type is %q", found.Consequence, found.Remedy)
 			}
 			typed := ""
-			if b.lasting { // what is to type: move tuf.db aside, and initialize
-				must(t, os.Rename(with+"/tuf.db", with+"/tuf.db.broken"))
-				ok(t, r.host.run(t, []string{"TUF_ROOT=" + with}, file, "initialize", "--mirror", w.mirrorURL, "--root", r.root))
+			if b.lasting {
+				if r := r.types(t, found.Remedy, with, file); r.code != 0 {
+					t.Errorf("typing %s: %s", found.Remedy, r.said())
+				}
 				last := verify(t, with)
 				if typed = "works"; last.code != 0 {
 					typed = "fails"

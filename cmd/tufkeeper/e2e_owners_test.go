@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
 )
@@ -99,7 +100,7 @@ func TestE2EOwners(t *testing.T) {
 				must(t, os.WriteFile(outside+"/somebody's", []byte("somebody's\n"), 0o644))
 				r.own(t, outside)
 				o.set(t, base, filepath.Join(base, c.dir), outside)
-				aged(t, base)
+				aged(t, base, time.Minute)
 			}
 			_ = c.run(t, r.path("alone"))
 			second := c.run(t, r.path("alone"))

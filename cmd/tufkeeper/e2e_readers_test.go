@@ -26,6 +26,7 @@ type reads struct {
 	// dir is the directory of our mirror below base, and beside what lies next to it.
 	dir    string
 	beside []string
+	cosign string // the program, where it is one
 	target string // the file of the target that it reads, below dir
 	// mirror and place are the configuration by which tufkeeper finds it.
 	mirror            string
@@ -87,7 +88,7 @@ func (r *reading) anchored(t *testing.T, version string) reads {
 	file := r.bring(t, cosign(t, version))
 	dir := mirrorDir(r.world.mirrorURL)
 	return reads{
-		name: "cosign " + version, kind: "cached root",
+		name: "cosign " + version, kind: "cached root", cosign: file,
 		begin: func(t *testing.T, base string) {
 			want(t, r.host.run(t, []string{"TUF_ROOT=" + base}, file, "initialize", "--mirror", r.world.mirrorURL, "--root", r.root), 0, "")
 		},
@@ -174,6 +175,7 @@ state_dir   = %q
 status_file = %q
 %s
 caches {
+  policy = "mend"
 %s%s}
 clients {
   search_path = false
@@ -186,4 +188,15 @@ schedule {
 }
 log { format = "json" }
 `, r.dir(t, name+"-state"), r.path(name+"-state", "status.json"), c.mirror, c.places(bases), more))
+}
+
+// types types what tufkeeper said is to type, as it stands, with that cosign.
+func (r *reading) types(t *testing.T, remedy, base, cosign string) result {
+	t.Helper()
+	_, after, found := strings.Cut(remedy, ": ") // "with cosign 2.5.1 or newer: …"
+	if !found {
+		after = remedy
+	}
+	line := strings.ReplaceAll(after, "FILE", r.root)
+	return r.host.run(t, []string{"TUF_ROOT=" + base, "PATH=" + filepath.Dir(cosign) + ":/usr/bin:/bin"}, "/bin/sh", "-c", line)
 }
