@@ -3,13 +3,14 @@
 // Reads one target file with @sigstore/tuf, once or again and again: a real client
 // for the end-to-end tests. It says "ok" or what went wrong, a line for each run, and
 // ends with 1 when the last one failed. Its one argument is a JSON object with the
-// options of initTUF and with target, runs and wait.
+// options of initTUF and with target, runs, pause (in
+// milliseconds, around which it waits before each run) and wait.
 "use strict";
 
 const { initTUF } = require("@sigstore/tuf");
 const fs = require("fs");
 
-const { target = "trusted_root.json", runs = 1, wait = false, ...options } = JSON.parse(process.argv[2]);
+const { target = "trusted_root.json", runs = 1, wait = false, pause = 0, ...options } = JSON.parse(process.argv[2]);
 
 async function main() {
   if (wait) {
@@ -17,6 +18,7 @@ async function main() {
     fs.readFileSync(0); // until it ends
   }
   for (let i = 0; i < runs; i++) {
+    if (pause > 0) await new Promise((wake) => setTimeout(wake, Math.random() * 2 * pause));
     try {
       const client = await initTUF({ retry: { retries: 0 }, ...options });
       JSON.parse(await client.getTarget(target));
