@@ -82,7 +82,8 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 	isTarget := strings.HasPrefix(d.File, l.targets.name+"/") && l.targets.name != ""
 	switch {
 	case d.File == l.fromPath(remoteName):
-		remedy = "rm " + quote(l.cache.Base+"/"+remoteName)
+		path := l.cache.Base + "/" + remoteName
+		remedy = "mv " + quote(path) + " " + quote(path+".broken") // it may be a directory
 		if l.cache.URL != "" && l.cache.URL != publicMirror {
 			remedy += " && " + initialize(l.cache.URL)
 		}
