@@ -175,7 +175,7 @@ state_dir   = %q
 status_file = %q
 %s
 caches {
-  policy = "mend"
+  rule "%s/**" { policy = "mend" } # also what is only reported on by default
 %s%s}
 clients {
   search_path = false
@@ -187,7 +187,7 @@ schedule {
   jitter   = "0s"
 }
 log { format = "json" }
-`, r.dir(t, name+"-state"), r.path(name+"-state", "status.json"), c.mirror, c.places(bases), more))
+`, r.dir(t, name+"-state"), r.path(name+"-state", "status.json"), c.mirror, r.home, c.places(bases), more))
 }
 
 // types types what tufkeeper said is to type, as it stands, with that cosign.
