@@ -3,8 +3,8 @@
 // Reads one target file with @sigstore/tuf, once or again and again: a real client
 // for the end-to-end tests. It says "ok" or what went wrong, a line for each run, and
 // ends with 1 when the last one failed. Its one argument is a JSON object with the
-// options of initTUF and with target, runs, pause (in
-// milliseconds, around which it waits before each run) and wait.
+// options of initTUF, and with target, runs, wait, and pause: a time before each run,
+// around so many milliseconds.
 "use strict";
 
 const { initTUF } = require("@sigstore/tuf");
