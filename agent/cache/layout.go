@@ -86,7 +86,7 @@ var layouts = map[Layout]rules{
 	LayoutSigstoreJS: {
 		dir: dirNameJS, role: escapeJS, target: escapeJS,
 		anchored: true, brings: true, inPlace: true, rolePerm: 0o644, targetPerm: 0o644,
-		roleHeals: content, targetHeals: content,
+		roleHeals: content, targetHeals: content, kept: true,
 	},
 	LayoutSigstorePython: {
 		dir: dirNamePython, role: escapePython, target: escapePython,
@@ -98,7 +98,7 @@ var layouts = map[Layout]rules{
 		dir: dirNameRuby, role: escapeForm, target: escapeForm,
 		anchored: true, apart: true, rolePerm: 0o600, targetPerm: 0o644,
 		roleHeals: unsigned | linked,
-		temp:      regexp.MustCompile(`^[0-9]{8}-[0-9]+-[a-z0-9]+$`),
+		temp:      regexp.MustCompile(`^[0-9]{8}-[0-9]+-[a-z0-9]+$`), kept: true,
 	},
 	LayoutSigstoreJava: {
 		role: asItIs, target: escapeForm,
