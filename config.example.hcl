@@ -160,13 +160,17 @@ caches {
   # been there for this long (at least "1d") and the mirror answers without it.
   drop_ahead = "0s"
 
-  # A change on disk is looked at when the cache has been still for this long.
+  # A change on disk is looked at when the cache has been still for this long. What is
+  # damaged is mended within 100 ms after that, once quiet has passed too. Where a client
+  # writes its files in place (npm, sigstore-js, sigstore-java), damage may be a file that
+  # it is writing: that is left alone until it is 5 s old.
   debounce = "2s"
 
   # A cache that changed within this time is in use, and is left alone.
   quiet = "2s"
 
-  # Every cache is looked at this often, for file systems that do not notify.
+  # Every cache is looked at this often, whatever was noticed. A file system that does
+  # not tell of every change (a network, an overlay) is compared every 2 s beside.
   scan = "5m"
 }
 

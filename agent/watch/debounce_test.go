@@ -116,6 +116,34 @@ func TestDirectoriesDoNotHoldEachOtherUp(t *testing.T) {
 	})
 }
 
+// Where notifications are lost all the time, every directory is looked at again and
+// again; one that did change is not put off by that.
+func TestAnothersStormPutsNothingOff(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		b.put(watch.Change{Dir: "/a"})
+		for range 19 {
+			time.Sleep(100 * time.Millisecond)
+			b.put(watch.Change{Dir: "/a", Overflow: true})
+		}
+		if _, at := b.next(time.Minute); at != wait {
+			t.Errorf("reported after %s, want %s", at, wait)
+		}
+	})
+}
+
+func TestTheDeeperOfTwoIsToldFirst(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		for _, dir := range []string{"/base", "/base/cache", "/b"} { // by one notification
+			b.put(watch.Change{Dir: dir})
+		}
+		for _, want := range []string{"/base/cache", "/base", "/b"} {
+			if c, _ := b.next(time.Minute); c.Dir != want {
+				t.Errorf("got %s, want %s", c.Dir, want)
+			}
+		}
+	})
+}
+
 func TestChangesMergeWhileNobodyReads(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		for range 1000 {

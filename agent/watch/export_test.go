@@ -5,6 +5,7 @@ package watch
 import (
 	"context"
 	"hash/maphash"
+	"io/fs"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -29,6 +30,13 @@ func Debounce(ctx context.Context, wait time.Duration, out chan<- Change) (in ch
 
 // Find lists the directories that are watched for one.
 func Find(dir string) []string { return find(dir).tree }
+
+// Names says how many names are read to find them.
+func Names(dir string) int {
+	n := 0
+	walk(dir, func(string, fs.DirEntry) { n++ })
+	return n
+}
 
 // Fingerprint compares a directory with nothing.
 func Fingerprint(dir string) uint64 { return fingerprint(maphash.MakeSeed(), dir) }

@@ -83,6 +83,9 @@ func TestManyFilesCostLittle(t *testing.T) {
 	if spent := spent(t) - cpu; spent > 2*time.Second {
 		t.Errorf("looking at it took %s of processor time", spent)
 	}
+	if n := watch.Names(dir); n > 2*4096 {
+		t.Errorf("%d names were read, want them bounded", n)
+	}
 	start = time.Now()
 	write(t, dir+"/m/timestamp.json")
 	l.want(dir + "/m")
