@@ -162,6 +162,9 @@ func TestNamesAndObjectsOfAllKinds(t *testing.T) {
 	l := look(t, watch.Options{}, nil, dir)
 	l.want(dir)
 	l.still()
+	if got := watch.Find(dir); len(got) != 4 { // itself, m, m/targets, and the odd one
+		t.Errorf("watched: %q, want no link followed", got)
+	}
 	write(t, odd+"/timestamp.json")
 	l.want(dir)
 	l.still()
