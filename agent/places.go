@@ -82,7 +82,7 @@ func (ps places) policy(c cache.Cache) (config.Policy, string) {
 	case ps.cfg.Mirrors[i].Preview:
 		return config.PolicyReport, "its mirror is only a preview"
 	case !c.Layout.Kept():
-		return config.PolicyReport, fmt.Sprintf("caches of %s are only reported on, unless a rule of the configuration says otherwise", c.Reader)
+		return config.PolicyReport, fmt.Sprintf("caches of %s are written only where a rule of the configuration says so", c.Reader)
 	}
 	return p, fmt.Sprintf("the configuration says %q", p)
 }

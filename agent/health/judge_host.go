@@ -32,7 +32,7 @@ func (j *judge) cache(c CacheFacts, outdated map[string]bool) {
 		f.values["detail"] += "; writing it failed: " + Line(c.Failed)
 		f.fields = append(f.fields, "error", Line(c.Failed))
 	}
-	if c.Cache.Layout == cache.LayoutLegacy {
+	if c.Cache.Layout == cache.LayoutLegacy && (c.Cache.Reader == cache.Cosign || c.Cache.Reader == "") { // nothing reads one elsewhere
 		j.legacy(c, f, outdated)
 	}
 	switch in.State {

@@ -79,7 +79,10 @@ func (c Cache) whose() string {
 	case "publish":
 		return text + "; brought forward, and not mended"
 	}
-	return joined(": ", text+"; not written", c.PolicyWhy)
+	if stateTone(c.State) == good || stateTone(c.State) == note {
+		return text + "; only reported on" // why that is so matters where something is wrong
+	}
+	return joined(": ", text+"; only reported on", c.PolicyWhy)
 }
 
 // todo tells what to type: one command is continued as a shell reads it on, and in
