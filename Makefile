@@ -2,7 +2,7 @@
 # make test   everything that needs no root and no long build (a few minutes)
 # make check  what CI asks of every commit: format, vet, lint, test
 # make bench  what a look at a host with 3,000 executables costs
-# make e2e    the incident, replayed with real cosign binaries (long builds, once)
+# make e2e    the incident, and every cache damage, with real clients (long builds, once)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
@@ -70,7 +70,7 @@ demo: build $(OLD_CLIENT) ## the whole job on this machine, without root
 	bin/tufkeeper demo --old-client $(OLD_CLIENT)
 
 .PHONY: e2e
-e2e: build ## the incident with real cosign 2.0.1 and 3.1.3, and what they do with a few kinds of roots
+e2e: build ## real cosign 2.0.1 and 3.1.3, sigstore-go and @sigstore/tuf (node, npm): the incident, damaged caches, crowds
 	go test -tags e2e -count=1 -timeout 40m -v -run '^TestE2E' ./cmd/tufkeeper
 
 .PHONY: e2e-full
