@@ -108,7 +108,7 @@ type Inspection struct {
 
 // Damage is one file of a cache that its client cannot use, or should not.
 type Damage struct {
-	File string // relative to the cache's Path
+	File string // relative to the cache's Path; absolute where it does not lie below or beside it
 	What string // "truncated", "not JSON", "bad signature", "directory", …
 	// Heals says whether the client repairs it by itself on its next run.
 	Heals bool
@@ -144,7 +144,7 @@ type WriteOptions struct {
 	step func(done string) // a seam for crash tests; nil otherwise
 }
 
-// Change is what Replace did. Names are relative to the cache's Path.
+// Change is what Replace did. Names are as in Damage.
 type Change struct {
 	Written []string // replaced by verified bytes
 	Removed []string // for the client to fetch anew, and what crashed clients left

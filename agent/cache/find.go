@@ -107,7 +107,7 @@ func layoutOf(reader Reader) Layout {
 func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error) {
 	base := p.Base
 	if _, err := os.Lstat(base); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return targetsAlone(p, byDir), nil
 	}
 	whole := Cache{Base: base, Path: base, Layout: layoutOf(p.Reader), Reader: p.Reader, Owner: ownerOf(base)}
 	rules := whole.Layout.rules()
@@ -168,6 +168,7 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 		}
 		found = append(found, c)
 	}
+	found = append(found, targetsAlone(p, byDir)...)
 	if dir := remote.needsDir(names); dir != "" && !slices.Contains(names, legacyName) {
 		c := whole
 		c.Path, c.URL = filepath.Join(base, dir), remote.url
@@ -186,6 +187,28 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 		err = errors.Join(err, fmt.Errorf("more than %d entries: the rest was not looked at", maxEntries))
 	}
 	return found, err
+}
+
+// targetsAlone are the caches that have target files and no metadata: what
+// sigstore-python leaves that was never run but offline, and believes.
+func targetsAlone(p Place, byDir map[string]Mirror) []Cache {
+	layout := layoutOf(p.Reader)
+	if !layout.rules().apart || p.Targets == "" {
+		return nil
+	}
+	var found []Cache
+	for _, name := range slices.Sorted(maps.Keys(byDir)) {
+		m := byDir[name]
+		c := Cache{Base: p.Base, Path: filepath.Join(p.Base, name), Layout: layout, Reader: p.Reader,
+			Targets: filepath.Join(p.Targets, name), Mirror: m.Name, URL: m.URL, Default: m.Default}
+		if _, err := os.Lstat(c.Path); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if c.Owner = ownerOf(c.Targets); c.Owner != "" {
+			found = append(found, c)
+		}
+	}
+	return found
 }
 
 // onlyCache is the cache of a reader whose base is one, for the mirror of its place.

@@ -69,6 +69,9 @@ func TestHistoryIsMended(t *testing.T) {
 		d := newDen(t, cache.SigstorePython)
 		must(t, os.Remove(d.path("root.json")))
 		must(t, os.RemoveAll(d.path("root_history")))
+		if in := d.wantState(t, cache.Damaged); in.Remedy != "sigstore --instance https://tuf.test:8443/a trust-instance FILE" {
+			t.Errorf("remedy %q", in.Remedy)
+		}
 		d.newer(t)
 		d.replace(t, both)
 		if _, err := os.Lstat(d.path("root.json")); !errors.Is(err, fs.ErrNotExist) {

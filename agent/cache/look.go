@@ -92,7 +92,7 @@ func (l *look) close() {
 func (c Cache) lookAt(set *trust.Set, now time.Time) (*look, error) {
 	l := &look{cache: c, rules: c.Layout.rules(), set: set, now: now}
 	err := l.open()
-	if err == nil && l.dir != nil {
+	if err == nil && (l.dir != nil || l.targets.dir != nil) {
 		err = l.lookInside()
 	}
 	if err != nil {
@@ -106,6 +106,13 @@ func (c Cache) lookAt(set *trust.Set, now time.Time) (*look, error) {
 // Path is no directory.
 func (l *look) open() (err error) {
 	c := l.cache
+	if _, missing := os.Lstat(c.Path); l.rules.apart && errors.Is(missing, fs.ErrNotExist) {
+		err = l.openTargets()
+		if err == nil && l.targets.dir == nil {
+			err = unusable(c.Path, missing)
+		}
+		return err
+	}
 	if l.base, err = openBase(c.Base); err != nil {
 		return err
 	}
@@ -166,6 +173,23 @@ func (l *look) lookInside() error {
 			return err
 		}
 	}
+	if l.dir != nil {
+		if err := l.lookAtMetadata(); err != nil {
+			return err
+		}
+	}
+	if l.targets.dir != nil && l.set != nil {
+		l.lookAtTargets()
+	}
+	if slices.ContainsFunc(l.all(), func(f *file) bool {
+		return f.kind == unsteady && f != &l.checked && (f != &l.root || l.startsHere())
+	}) {
+		return &BusyError{RetryAfter: retrySoon}
+	}
+	return nil
+}
+
+func (l *look) lookAtMetadata() error {
 	if err := l.openHistory(); err != nil {
 		return err
 	}
@@ -183,16 +207,8 @@ func (l *look) lookInside() error {
 	if l.rules.believes {
 		l.holdTogether()
 	}
-	if l.targets.dir != nil && l.set != nil {
-		l.lookAtTargets()
-	}
 	if l.rules.told {
 		l.lookAtChecked()
-	}
-	if slices.ContainsFunc(l.all(), func(f *file) bool {
-		return f.kind == unsteady && f != &l.checked && (f != &l.root || l.startsHere())
-	}) {
-		return &BusyError{RetryAfter: retrySoon}
 	}
 	return nil
 }
@@ -228,23 +244,22 @@ func (l *look) startsHere() bool {
 // all lists every file of the look in the order in which they are written.
 func (l *look) all() []*file {
 	var fs []*file
-	if l.dir == nil {
-		return fs
-	}
 	for i := range l.history.files {
 		fs = append(fs, &l.history.files[i])
 	}
-	fs = append(fs, &l.root)
+	if l.dir != nil {
+		fs = append(fs, &l.root)
+	}
 	for i := range l.roles {
 		fs = append(fs, &l.roles[i])
 	}
 	if l.rules.believes {
-		slices.Reverse(fs[1:])
+		slices.Reverse(fs[1:]) // which has no history
 	}
 	for i := range l.files {
 		fs = append(fs, &l.files[i])
 	}
-	if l.rules.told {
+	if l.rules.told && l.dir != nil {
 		fs = append(fs, &l.checked)
 	}
 	return fs

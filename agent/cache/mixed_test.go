@@ -268,3 +268,28 @@ func TestLinksInEveryLayout(t *testing.T) {
 		}
 	})
 }
+
+// sigstore-python that only ever ran offline has target files and no metadata.
+func TestTargetFilesAlone(t *testing.T) {
+	for _, reader := range []cache.Reader{cache.SigstorePython, cache.SigstoreRuby} {
+		for _, gone := range []string{"directory", "base"} {
+			d := newDen(t, reader)
+			must(t, os.RemoveAll(map[string]string{"directory": d.dir, "base": d.place}[gone]))
+			d.wantState(t, cache.Fresh)
+			d.newer(t)
+			d.wantState(t, cache.Behind)
+			if change := d.replace(t, both); len(change.Written) != 1 || change.Written[0] != d.target() {
+				t.Errorf("%s, no %s: change %+v", reader, gone, change)
+			}
+			d.wantState(t, cache.Fresh)
+			if _, err := os.Lstat(d.dir); err == nil {
+				t.Errorf("%s, no %s: metadata was made up", reader, gone)
+			}
+			must(t, os.Remove(d.target()))
+			must(t, os.Mkdir(d.target(), 0o700))
+			d.wantState(t, cache.Unusable)
+			d.replace(t, cache.WriteOptions{Mend: true})
+			d.wantState(t, cache.Fresh)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (l *look) plan(o WriteOptions) (steps []step, why error) {
 		}
 		return steps, nil
 	}
-	if l.dir == nil {
+	if l.dir == nil && l.targets.dir == nil {
 		return nil, nil // the base itself is at fault; only its owner can act
 	}
 	switch {

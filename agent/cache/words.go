@@ -92,7 +92,10 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 		if l.cosigns() {
 			return "cosign fails: could not find cached root.json", l.startAnew()
 		}
-		return "its client has no root to start from", l.startAnew()
+		if l.cache.Reader == SigstorePython {
+			remedy = l.startAnew()
+		}
+		return "its client fails: it has no root to start from", remedy
 	case d.File == rootFile && l.startsHere():
 		if l.set == nil {
 			remedy = l.startAnew()
@@ -104,6 +107,8 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 		return "its client reads all of it into memory", ""
 	case d.File == l.checked.name && l.rules.told:
 		return "gh does not look for anything newer until that time", ""
+	case d.What == notWritable:
+		return "its client fails as soon as its mirror has anything newer", ""
 	case d.What == special.String():
 		return "its client fails or waits for ever", ""
 	case (isTarget || l.rules.inPlace) && d.What == symlink.String():
@@ -129,8 +134,11 @@ func (l *look) program() string {
 
 // startAnew is what to type for a cache whose client needs another root to start from.
 func (l *look) startAnew() string {
-	if l.cosigns() {
+	switch {
+	case l.cosigns():
 		return initialize(cmp.Or(l.cache.URL, "URL"))
+	case l.cache.Reader == SigstorePython:
+		return "sigstore --instance " + quote(cmp.Or(l.cache.URL, "URL")) + " trust-instance FILE"
 	}
 	return "mv " + quote(l.cache.Path) + " " + quote(l.cache.Path+".broken") // its client then starts from the root it brings
 }
