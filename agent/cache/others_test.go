@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,8 +26,10 @@ import (
 // finds a client's library, and is named for the client and its version:
 // "sigstore-js-5.0.1" is a node with @sigstore/tuf on its NODE_PATH,
 // "sigstore-python-4" a python with python-tuf on its PYTHONPATH,
-// "sigstore-ruby-0.2.3" a ruby with the gem's lib on its RUBYLIB. Everybody must be
-// able to run them: modes mean nothing to root, so the tests run as an ordinary user.
+// "sigstore-ruby-0.2.3" a ruby with the gem's lib on its RUBYLIB; "sigstore-java-2.2.0"
+// is itself a program that prints a target file: mirror, initial root, target.
+// Everybody must be able to run them: modes mean nothing to root, so the tests run as
+// an ordinary user.
 const othersEnv = "TUFKEEPER_CACHE_CLIENTS"
 
 //go:embed testdata/read.*
@@ -55,6 +58,7 @@ func others(t *testing.T) []other {
 		{reader: cache.SigstorePython, driver: "read.py", root: true, embedded: true, metadata: "data/sigstore-python/tuf", targets: "cache/sigstore-python/tuf"},
 		{reader: cache.SigstorePython, driver: "read.py", metadata: "data/sigstore-python/tuf", targets: "cache/sigstore-python/tuf"},
 		{reader: cache.SigstoreRuby, driver: "read.rb", root: true, metadata: "data/sigstore-ruby/sigstore/tuf", targets: "cache/sigstore-ruby/sigstore/tuf"},
+		{reader: cache.SigstoreJava, root: true, metadata: ".sigstore-java/root"},
 	}
 	var all []other
 	for _, e := range entries {
@@ -104,9 +108,11 @@ func newDesk(t *testing.T, o other) *desk {
 	d := &desk{Repo: repo, other: o, url: server.URL, dir: dir, home: filepath.Join(dir, "home"), initial: filepath.Join(dir, "initial.json")}
 	must(t, os.Mkdir(d.home, 0o700))
 	put(t, d.initial, repo.InitialRoot())
-	driver, err := drivers.ReadFile("testdata/" + o.driver)
-	must(t, err)
-	put(t, filepath.Join(dir, o.driver), driver)
+	if o.driver != "" {
+		driver, err := drivers.ReadFile("testdata/" + o.driver)
+		must(t, err)
+		put(t, filepath.Join(dir, o.driver), driver)
+	}
 	root := d.root
 	d.root = true // every client needs one on its first run
 	d.mustRead(t)
@@ -139,7 +145,11 @@ func (d *desk) run(ctx context.Context, env ...string) error {
 	if d.root {
 		initial = d.initial
 	}
-	cmd := exec.CommandContext(ctx, d.exe, filepath.Join(d.dir, d.driver), d.url, initial, target)
+	args := []string{d.url, initial, target}
+	if d.driver != "" {
+		args = slices.Insert(args, 0, filepath.Join(d.dir, d.driver))
+	}
+	cmd := exec.CommandContext(ctx, d.exe, args...)
 	cmd.Dir = d.dir
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + d.home, "LANG=C.UTF-8",
@@ -162,6 +172,9 @@ func (d *desk) place() cache.Place {
 	p := cache.Place{Base: filepath.Join(d.home, d.metadata), Reader: d.reader}
 	if d.targets != "" {
 		p.Targets = filepath.Join(d.home, d.targets)
+	}
+	if d.reader == cache.SigstoreJava {
+		p.URL = d.url
 	}
 	return p
 }
