@@ -92,7 +92,7 @@ var layouts = map[Layout]rules{
 		dir: dirNamePython, role: escapePython, target: escapePython,
 		history: true, apart: true, rolePerm: 0o600, targetPerm: 0o644,
 		roleHeals: content | locked | linked, // offline, target files are believed as they are
-		temp:      regexp.MustCompile(`^tmp[a-z0-9_]{8}$`),
+		temp:      regexp.MustCompile(`^tmp[a-z0-9_]{8}$`), kept: true,
 	},
 	LayoutSigstoreRuby: {
 		dir: dirNameRuby, role: escapeForm, target: escapeForm,

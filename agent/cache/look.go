@@ -236,9 +236,19 @@ func newestRoot(set *trust.Set) []byte {
 	return f.Initial
 }
 
-// startsHere says whether the client starts from the cached root.json.
+// startsHere says whether the client starts from the cached root.json. So does an older
+// one that keeps no history, whichever the mirror.
 func (l *look) startsHere() bool {
-	return !l.cache.Default || l.rules.history && l.root.link == "" && l.root.kind == regular
+	if !l.cache.Default {
+		return true
+	}
+	switch l.root.kind {
+	case regular:
+		return l.rules.history && l.root.link == ""
+	case unreadable, symlink:
+		return l.rules.history && l.history.dir == nil
+	}
+	return false
 }
 
 // all lists every file of the look in the order in which they are written.
