@@ -43,7 +43,7 @@ func (c Cache) Inspect(set *trust.Set, now time.Time) (found Inspection) {
 func (c Cache) resemblance() string {
 	switch {
 	case c.Layout != LayoutLegacy && c.whole() && c.habits().layout == LayoutSigstoreJS:
-		return "left by releases of @sigstore/tuf before 2.1: nothing reads it now"
+		return "left by releases of @sigstore/tuf before 2.3: nothing reads it now"
 	case c.whole() && c.Layout != LayoutLegacy:
 		return fmt.Sprintf("the directory itself holds a cache, as sigstore-java's does, and is %s's place: left alone", c.Reader)
 	}

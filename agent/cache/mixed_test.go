@@ -66,7 +66,7 @@ func TestLayoutsBelowOneDirectoryAreToldApart(t *testing.T) {
 	}
 }
 
-// Releases of @sigstore/tuf before 2.1 kept one cache directly in the base.
+// Releases of @sigstore/tuf before 2.3 kept one cache directly in the base.
 func TestFlatCacheOfAnOldJavaScriptClient(t *testing.T) {
 	base := t.TempDir()
 	mirrorDir(t, filepath.Dir(base), filepath.Base(base))
