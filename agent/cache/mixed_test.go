@@ -77,7 +77,7 @@ func TestFlatCacheOfAnOldJavaScriptClient(t *testing.T) {
 	if len(found) != 2 || len(errs) > 0 || found[0].Path != base || found[1].Mirror != "sandbox" {
 		t.Fatalf("found %+v, %v", found, errs)
 	}
-	if in := found[0].Inspect(nil, time.Now()); in.State != cache.Foreign || !strings.Contains(in.Detail, "before 2.1") {
+	if in := found[0].Inspect(nil, time.Now()); in.State != cache.Foreign || !strings.Contains(in.Detail, "before 2.3") {
 		t.Errorf("%s: %q", in.State, in.Detail)
 	}
 }
