@@ -94,6 +94,7 @@ func TestCollidingMirrorsAreNotManaged(t *testing.T) {
 func TestGarbageInRemoteJSONIsDamage(t *testing.T) {
 	for name, content := range map[string]string{
 		"empty": "", "garbage": "https://tuf.corp", "a list": "[]", "a number for the mirror": `{"mirror": 1}`,
+		"null": "null", "nothing in it": "{}", "no mirror": `{"mirror": ""}`, "something else": `{"mirror": "https://tuf.corp", "a": [1]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := filled(t, sandbox.Options{})

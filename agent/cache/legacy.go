@@ -38,7 +38,7 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 	case errors.Is(err, ErrBusy):
 		return Inspection{State: Foreign, Detail: "a legacy cache that its client is writing to: not judged"}
 	case err != nil:
-		return c.legacyDamage(Damage{File: legacyName, What: oneLine(err)})
+		return c.legacyDamage(Damage{File: legacyName, What: oneLine(err), Object: errors.Is(err, errNoDirectory)})
 	case len(held) == 0:
 		return Inspection{State: Foreign, Detail: "a legacy cache that holds nothing: its client starts from its embedded root"}
 	}
@@ -53,6 +53,8 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 	return in
 }
 
+var errNoDirectory = errors.New("not a directory")
+
 // readLegacy returns the documents of a legacy cache by role.
 func readLegacy(base *os.Root) (map[string][]byte, error) {
 	info, err := base.Lstat(legacyName)
@@ -60,7 +62,7 @@ func readLegacy(base *os.Root) (map[string][]byte, error) {
 	case err != nil:
 		return nil, &BusyError{RetryAfter: retrySoon} // it was there when the cache was found
 	case !info.IsDir():
-		return nil, errors.New("not a directory")
+		return nil, errNoDirectory
 	}
 	dir, err := base.OpenRoot(legacyName)
 	if err != nil {

@@ -124,10 +124,17 @@ func TestLegacyDamage(t *testing.T) {
 		"a file in place of the database": {func(t *testing.T, c cache.Cache) {
 			must(t, os.RemoveAll(filepath.Join(c.Base, "tuf.db")))
 			put(t, filepath.Join(c.Base, "tuf.db"), nil)
-		}, cache.Damaged, "not a directory"},
+		}, cache.Unusable, "not a directory"},
 		"a target file that is not what is listed": {func(t *testing.T, c cache.Cache) {
 			put(t, filepath.Join(c.Base, "targets", target), []byte("x"))
 		}, cache.Damaged, "targets/hello.txt"},
+		"a target file that is missing": {func(t *testing.T, c cache.Cache) {
+			must(t, os.Remove(filepath.Join(c.Base, "targets", target)))
+		}, cache.Damaged, "targets/hello.txt: missing"},
+		"a target file that is a directory": {func(t *testing.T, c cache.Cache) {
+			must(t, os.Remove(filepath.Join(c.Base, "targets", target)))
+			must(t, os.Mkdir(filepath.Join(c.Base, "targets", target), 0o700))
+		}, cache.Unusable, "targets/hello.txt: directory"},
 		"a database too big to be one": {func(t *testing.T, c cache.Cache) {
 			must(t, os.Truncate(file(t, c, "*.ldb"), 1<<40))
 		}, cache.Damaged, "more data"},
@@ -160,6 +167,27 @@ func TestLegacyDamage(t *testing.T) {
 				t.Errorf("told remedy %q, consequence %q, damage %v", in.Remedy, in.Consequence, in.Damage)
 			}
 		})
+	}
+}
+
+// What is told to be typed puts the damage away and asks the cache's own mirror.
+func TestLegacyRemedies(t *testing.T) {
+	for url, initialize := range map[string]string{"": "cosign initialize",
+		"https://tuf.corp": "cosign initialize --mirror https://tuf.corp --root FILE"} {
+		r := repository(t)
+		c, _ := legacy(t, r.Files())
+		c.URL = url
+		file := filepath.Join(c.Base, "targets", target)
+		put(t, file, []byte("x"))
+		if in := c.Inspect(r.set(t), time.Now()); in.Remedy != initialize {
+			t.Errorf("remedy %q, want %q", in.Remedy, initialize)
+		}
+		must(t, os.Remove(file))
+		must(t, os.Mkdir(file, 0o700))
+		want := "mv " + file + " " + file + ".broken && " + initialize
+		if in := c.Inspect(r.set(t), time.Now()); in.Remedy != want {
+			t.Errorf("remedy %q, want %q", in.Remedy, want)
+		}
 	}
 }
 

@@ -27,9 +27,10 @@ var errMoved = errors.New("the cache changed while it was read")
 
 // Replace brings the cache forward to set and mends it, as far as o allows, by the
 // write protocol: look and judge first; stage every file beside its final name; see
-// that nothing has moved; rename in the order timestamp, snapshot, targets,
-// delegated roles, target files; sync. A crash between any two steps leaves a cache
-// that its client can read. No version is ever lowered, and a cache that is as it
+// that nothing has moved; rename in the order root (only where its client starts from
+// it), timestamp, snapshot, targets, delegated roles, target files; sync. For a client
+// that verifies nothing it finds, the timestamp comes last instead. A crash between
+// any two steps leaves a cache that its client can read. No version is ever lowered, and a cache that is as it
 // should be is not written to.
 //
 // Set is the last good set of this cache's mirror, or nil where there is none; then

@@ -52,7 +52,7 @@ func legacyBlows() []legacyBlow {
 		{"tuf.db is a file", func(t *testing.T, base string) {
 			must(t, os.RemoveAll(base+"/tuf.db"))
 			replace(t, base+"/tuf.db", []byte("?"))
-		}, true, "damaged"},
+		}, true, "unusable"},
 		{"a target file is empty", func(t *testing.T, base string) { replace(t, key(base), nil) }, true, "damaged"},
 		{"a target file is another", func(t *testing.T, base string) { replace(t, key(base), []byte("?")) }, true, "damaged"},
 		{"a target file is missing", func(t *testing.T, base string) { must(t, os.Remove(key(base))) }, true, "damaged"},
