@@ -134,6 +134,28 @@ caches {
 	}
 }
 
+// By default only what we keep is written; which that is, package cache says.
+func TestOnlyLayoutsWeKeepAreWrittenByDefault(t *testing.T) {
+	c, err := config.Parse(nil, "", config.Env{Home: "/h", StateHome: "/s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []cache.Layout{
+		cache.LayoutSigstoreGo, cache.LayoutSigstoreJS, cache.LayoutSigstorePython, cache.LayoutSigstoreRuby, cache.LayoutSigstoreJava, cache.LayoutLegacy,
+	} {
+		want := config.PolicyReport
+		if l.Kept() {
+			want = config.PolicyMend
+		}
+		if got, why := placesOf(c).policy(cache.Cache{Base: "/c", Path: "/c/x", Layout: l, Mirror: "sigstore"}); got != want || why == "" {
+			t.Errorf("%s: %s (%s), want %s", l, got, why, want)
+		}
+	}
+	if cache.LayoutLegacy.Kept() || !cache.LayoutSigstoreGo.Kept() {
+		t.Error("legacy caches are never written, those of sigstore-go always were")
+	}
+}
+
 // Two clients that name their files alike in one directory: no rule makes it safe.
 func TestNothingIsWrittenWherePlacesOverlap(t *testing.T) {
 	dir := t.TempDir()

@@ -279,3 +279,48 @@ func cosignPlaces(bases ...string) []cache.Place {
 	}
 	return places
 }
+
+// What is newer than its mirror's goes only with consent, and only when the mirror
+// answered without it for as long as the consent says.
+func TestWhatIsAheadIsDroppedWithConsent(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, tc := range map[string]struct {
+		consent, written, checked time.Duration // ago
+		dropped                   bool
+	}{
+		"without consent":                            {0, 10 * day, 0, false},
+		"long enough":                                {day, 10 * day, 0, true},
+		"not long enough":                            {14 * day, 10 * day, 0, false},
+		"the mirror was asked too soon after":        {day, 10 * day, 9*day + 12*time.Hour, false},
+		"the mirror was asked before it was written": {day, 10 * day, 11 * day, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.publisher = publish.New(publish.Options{
+				Policy:    func(cache.Cache) (config.Policy, string) { return config.PolicyMend, "" },
+				DropAhead: tc.consent, Log: hclog.NewNullLogger(),
+			})
+			old := r.set(t)
+			must(t, r.BumpTimestamp())
+			r.mustRead(t)
+			now := time.Now()
+			must(t, os.Chtimes(r.file("timestamp.json"), now.Add(-tc.written), now.Add(-tc.written)))
+			out, _ := r.publish(t, publish.Source{Set: old, Checked: now.Add(-tc.checked)}, now)
+			_, err := os.Stat(r.file("timestamp.json"))
+			if dropped := os.IsNotExist(err); dropped != tc.dropped || out.Err != nil {
+				t.Errorf("dropped: %v, want %v (%+v)", dropped, tc.dropped, out)
+			}
+		})
+	}
+	t.Run("never asked", func(t *testing.T) {
+		r := newRig(t)
+		r.publisher = publish.New(publish.Options{Policy: func(cache.Cache) (config.Policy, string) { return config.PolicyMend, "" }, DropAhead: day})
+		old := r.set(t)
+		must(t, r.BumpTimestamp())
+		r.mustRead(t)
+		must(t, os.Chtimes(r.file("timestamp.json"), time.Now().Add(-10*day), time.Now().Add(-10*day)))
+		if _, _ = r.publish(t, publish.Source{Set: old}, time.Now()); r.timestamp(t) != 2 {
+			t.Error("dropped, though it is not known what the mirror has")
+		}
+	})
+}
