@@ -109,7 +109,9 @@ func (l *look) judge() Inspection {
 	case l.ahead():
 		in.State = Ahead
 		in.Detail = "newer than the last good set: " + l.versions(newer)
-		in.Consequence, in.Remedy = l.whenAhead()
+		// No file to remove is named: what is newer is what protects its client from a
+		// mirror that went back.
+		in.Consequence = "its client fails while its mirror answers with less"
 	case l.behind():
 		in.State = Behind
 		in.Detail = "older than the last good set: " + l.versions(older)

@@ -143,21 +143,6 @@ func (l *look) startAnew() string {
 	return "mv " + quote(l.cache.Path) + " " + quote(l.cache.Path+".broken") // its client then starts from the root it brings
 }
 
-// whenAhead is what it means for a client that its cache is newer than what we know.
-func (l *look) whenAhead() (consequence, remedy string) {
-	var files []string
-	for _, f := range l.all() {
-		if f.grade == newer && f.role != trust.Root {
-			files = append(files, quote(filepath.Join(l.cache.Path, f.base)))
-		}
-	}
-	consequence = "its client fails while its mirror answers with less"
-	if len(files) == 0 {
-		return consequence, ""
-	}
-	return consequence + "; these files may go if the mirror has gone back for good", "rm " + strings.Join(files, " ")
-}
-
 // whenBehind is what it means for a client that its cache is older than what we know.
 func (l *look) whenBehind(notBefore time.Time) string {
 	h := l.cache.habits()
