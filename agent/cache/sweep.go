@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tufkeeper/tufkeeper/agent/durable"
 )
@@ -18,19 +19,19 @@ func (l *look) sweep(done *Change) error {
 	if l.dir == nil {
 		return nil
 	}
-	errs := []error{durable.Sweep(l.base, ".", leftover, l.now)}
-	for dir, told := range map[*os.Root]string{l.dir: "", l.targets.dir: l.targets.name, l.history.dir: l.history.name} {
+	var errs []error
+	for dir, told := range map[*os.Root]string{l.base: "..", l.dir: "", l.targets.dir: l.targets.name, l.history.dir: l.history.name} {
 		if dir == nil {
 			continue
 		}
-		errs = append(errs, durable.Sweep(dir, ".", leftover, l.now))
-		if l.rules.temp == nil || dir == l.targets.dir { // which no client stages anything in
-			continue
+		clients := l.rules.temp
+		if dir == l.base || dir == l.targets.dir { // which no client stages anything in
+			clients = nil
 		}
 		names, _, err := entries(dir)
 		errs = append(errs, err)
 		for _, name := range names {
-			if l.rules.temp.MatchString(name) {
+			if strings.HasPrefix(name, durable.TempPrefix) || clients != nil && clients.MatchString(name) {
 				errs = append(errs, l.sweepOne(dir, name, filepath.Join(told, name), done))
 			}
 		}
@@ -40,11 +41,19 @@ func (l *look) sweep(done *Change) error {
 
 func (l *look) sweepOne(dir *os.Root, name, told string, done *Change) error {
 	info, err := dir.Lstat(name)
-	if err != nil || !info.Mode().IsRegular() || l.now.Sub(info.ModTime()) <= leftover {
-		return nil //nolint:nilerr // gone, not a file, or perhaps of a client at work
+	if err != nil || l.now.Sub(info.ModTime()) <= leftover {
+		return nil //nolint:nilerr // gone, or perhaps of a writer at work
+	}
+	ours := strings.HasPrefix(name, durable.TempPrefix)
+	link := ours && info.Mode()&fs.ModeSymlink != 0 // one of a root history
+	if !info.Mode().IsRegular() && !link {
+		return nil // nobody leaves such a thing, whatever it is called
 	}
 	if err := dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing %q: %w", name, err)
+	}
+	if ours {
+		return nil // of no interest to anybody else
 	}
 	done.Removed = append(done.Removed, told)
 	done.Mended = append(done.Mended, Damage{File: told, What: "left by a client that did not end well", Heals: false})

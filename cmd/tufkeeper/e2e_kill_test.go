@@ -86,7 +86,7 @@ func scenes() []scene {
 				directory("snapshot.json")(t, dir)
 				directory("targets/hello.txt")(t, dir)
 				must(t, os.Remove(filepath.Join(dir, "targets.json")))
-				must(t, syscall.Mkfifo(filepath.Join(dir, "targets.json"), 0o600))
+				must(t, syscall.Mknod(filepath.Join(dir, "targets.json"), syscall.S_IFSOCK|0o600, 0)) // its client would wait for a pipe
 				must(t, os.WriteFile(dir+".json", []byte(`{"lastTimestamp":"2999-01-01T00:00:00Z"}`), 0o600))
 			}},
 	}
