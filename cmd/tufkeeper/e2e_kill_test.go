@@ -332,8 +332,8 @@ func (p *play) read(base string) error {
 		o = o.WithRepositoryBaseURL(publicMirror)
 	} else if root, err := os.ReadFile(cached); err == nil {
 		o = o.WithRoot(root)
-	} else if _, err := os.Stat(base); err == nil {
-		return err
+	} else if _, there := os.Stat(base); there == nil {
+		return err // as cosign: it finds no root to start from
 	}
 	c, err := tuf.New(o)
 	if err != nil {
