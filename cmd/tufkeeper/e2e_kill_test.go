@@ -112,7 +112,7 @@ func TestE2EKilledAnywhere(t *testing.T) {
 			for at := first; at < last; at++ {
 				label := fmt.Sprintf("killed at %d of %d (%s)", at-first+1, last-first, clean[at].name)
 				p.set(t)
-				calls, state := p.run(t, &blow{at: at})
+				calls, state := p.run(t, &stroke{at: at})
 				if state.Signal() != syscall.SIGKILL || len(calls) != at+1 || calls[at].name != clean[at].name {
 					t.Fatalf("%s: ended with %v after %d calls, %v", label, state, len(calls), calls[len(calls)-1])
 				}
@@ -149,7 +149,7 @@ func TestE2EDiskFailsAnywhere(t *testing.T) {
 				}
 				label := fmt.Sprintf("%v at call %d of %d, %s", errno, at+1, len(clean), c.name)
 				p.set(t)
-				if calls, state := p.run(t, &blow{at, errno}); len(calls) <= at || calls[at].name != c.name || !state.Exited() {
+				if calls, state := p.run(t, &stroke{at, errno}); len(calls) <= at || calls[at].name != c.name || !state.Exited() {
 					t.Fatalf("%s: ended with %v after %d calls", label, state, len(calls))
 				}
 				failures++
@@ -292,8 +292,8 @@ func (p *play) runAlone(t *testing.T, args ...string) []byte {
 	return out
 }
 
-// run runs the scene's command; a blow may fall.
-func (p *play) run(t *testing.T, b *blow) ([]call, syscall.WaitStatus) {
+// run runs the scene's command; a stroke may fall.
+func (p *play) run(t *testing.T, b *stroke) ([]call, syscall.WaitStatus) {
 	t.Helper()
 	return trace(t, p.base, b, p.tufkeeper(p.command()...))
 }

@@ -57,15 +57,15 @@ var never = map[uint64]string{
 	unix.SYS_COPY_FILE_RANGE: "copy_file_range", unix.SYS_IO_URING_ENTER: "io_uring_enter",
 }
 
-// A blow is what happens to the program at one of its calls, which is then not made.
-type blow struct {
+// A stroke is what happens to the program at one of its calls, which is then not made.
+type stroke struct {
 	at    int           // the number of the call, from 0
 	errno syscall.Errno // what the call fails with; 0: the program is killed
 }
 
 // trace runs a program and returns the calls it entered in the directory where, by all
-// threads, in their order. A blow falls when its call is entered; nil for none.
-func trace(t *testing.T, where string, b *blow, cmd *exec.Cmd) (calls []call, state syscall.WaitStatus) {
+// threads, in their order. A stroke falls when its call is entered; nil for none.
+func trace(t *testing.T, where string, b *stroke, cmd *exec.Cmd) (calls []call, state syscall.WaitStatus) {
 	t.Helper()
 	runtime.LockOSThread() // who traces is a thread
 	defer runtime.UnlockOSThread()
@@ -185,11 +185,4 @@ func text(thread int, at uint64) string {
 		return string(data[:end])
 	}
 	return string(data[:n])
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
