@@ -169,7 +169,7 @@ func compare(t *testing.T, w crowd, start func() *agent, publishes int) compared
 }
 
 const (
-	crowdPatience = 4 * time.Minute
+	crowdPatience = 10 * time.Minute // a round takes 20 seconds where nothing else runs
 	// worse is how many percentage points more of the readers may fail beside tufkeeper.
 	worse = 0.5
 )
@@ -185,13 +185,16 @@ func TestE2ECrowd(t *testing.T) {
 	program := r.bring(t, reader(t))
 	env := slices.Concat(r.env, []string{"HTTPS_PROXY=" + p.proxy, "SSL_CERT_FILE=" + r.path("ca.pem")})
 	one := r.embedded(t, p)
+	// A hundred readers leave no time for anyone else: with less of a claim to it they
+	// leave some for the writer, and are overtaken in the middle of what they do.
+	nice := []string{"/usr/bin/nice", "-n", "10"}
 	goReaders := func(base string, options ...string) []string {
-		return slices.Concat([]string{program, "-wait", "-base", base}, options)
+		return slices.Concat(nice, []string{program, "-wait", "-base", base}, options)
 	}
 	js := r.node(t, "sigstore-js", nil)
 	command, jsEnv := r.nodeReader(t)
 	jsReaders := func(base string, options ...string) []string {
-		return append(slices.Clone(command), nodeOptions(t, base, w.mirrorURL, r.now, map[string]any{"wait": true, "runs": 6, "pause": 1000}))
+		return append(slices.Concat(nice, command), nodeOptions(t, base, w.mirrorURL, r.now, map[string]any{"wait": true, "runs": 6, "pause": 1000}))
 	}
 	whole := func() error {
 		return w.repo.Publish("trusted_root.json", append(w.repo.Files().Artifacts["trusted_root.json"], '\n'))
@@ -229,7 +232,7 @@ func TestE2ECrowd(t *testing.T) {
 		w.distance.Store(int64(row.distance))
 		c := compare(t, crowd{
 			name: row.name, processes: row.processes, runs: row.runs, command: row.command(base, row.options...),
-			env: append(env, jsEnv...), as: r.as, base: base, bump: row.bump, pace: 500 * time.Millisecond,
+			env: append(env, jsEnv...), as: r.as, base: base, bump: row.bump, pace: 400 * time.Millisecond,
 		}, func() *agent { return r.agent(t, config) }, row.publishes)
 		w.distance.Store(0)
 		if more := c.with.rate() - c.without.rate(); row.held && more > worse {
