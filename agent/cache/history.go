@@ -120,7 +120,8 @@ func (l *look) linked() bool {
 	return l.root.link != "" || l.root.kind == symlink || l.root.kind != regular && l.remembers()
 }
 
-// remembers says whether the history holds any root of the verified chain.
+// remembers says whether the history holds, or held before it was damaged, any root of
+// the verified chain.
 func (l *look) remembers() bool {
-	return slices.ContainsFunc(l.history.files, func(f file) bool { return f.grade == equal })
+	return slices.ContainsFunc(l.history.files, func(f file) bool { return f.grade == equal || f.grade == broken })
 }
