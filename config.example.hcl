@@ -59,7 +59,9 @@ mirror "sigstore" {
   allow_http = false
 
   # New metadata goes into caches only when it has been seen for this long:
-  # longer than a CDN may go on serving the old. "0s" for a mirror without one.
+  # longer than a CDN may go on serving the old, and than a client's slowest run.
+  # For a mirror without a CDN a minute is enough; with "0s" a client that asked just
+  # before a change can fail that once.
   soak = "10m"
 
   # How long one file, and a whole refresh, may take; how often a file is tried.
