@@ -69,7 +69,8 @@ func (d *den) exchanged(t *testing.T, spot string) {
 			time.Sleep(time.Duration(exchanges%40) * 25 * time.Microsecond)
 		}
 	})
-	defer func() { close(stop); exchanger.Wait() }()
+	end := sync.OnceFunc(func() { close(stop); exchanger.Wait() })
+	defer end()
 	written, refused := 0, 0
 	c := cache.Cache{Base: d.place, Path: d.dir, Layout: d.layout, Reader: d.reader, Mirror: "sandbox", URL: d.url}
 	if place := d.cachePlace(); place.Targets != "" {
@@ -88,6 +89,7 @@ func (d *den) exchanged(t *testing.T, spot string) {
 			}
 		}
 	}
+	end()
 	wantUntouched(t, canary, before)
 	t.Logf("%d exchanges, %d files written, %d times refused", exchanges, written, refused)
 	if written == 0 || exchanges < 10 {
