@@ -3,6 +3,7 @@
 package trust
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -10,8 +11,14 @@ import (
 
 // A knownRoot is a root of a set's chain.
 type knownRoot struct {
-	raw []byte
-	doc *metadata.Metadata[metadata.RootType]
+	raw  []byte
+	doc  *metadata.Metadata[metadata.RootType]
+	says string // SignedDigest
+	self bool   // it is signed as it demands itself
+}
+
+func newKnownRoot(raw []byte, doc *metadata.Metadata[metadata.RootType]) knownRoot {
+	return knownRoot{raw, doc, SignedDigest(raw), doc.VerifyDelegate(Root, doc) == nil}
 }
 
 // formerOf are those roots before the initial one that lead to it, ascending: each
@@ -25,22 +32,22 @@ func formerOf(initial []byte, first *metadata.Metadata[metadata.RootType]) []kno
 		if err != nil || doc.Signed.Version != next.Signed.Version-1 || doc.VerifyDelegate(Root, next) != nil {
 			break // as far as it can be verified
 		}
-		chain = append(chain, knownRoot{raw, doc})
+		chain = append(chain, newKnownRoot(raw, doc))
 		next = doc
 	}
 	slices.Reverse(chain)
 	return chain
 }
 
-// chain is every root that is known to be of this repository, ascending.
-func (s *Set) chain() []knownRoot {
+// knownChain is every root that is known to be of this repository, ascending.
+func (s *Set) knownChain() []knownRoot {
 	chain := slices.Clone(s.before())
 	for i, doc := range append(slices.Clone(s.former), s.workflow.trusted.Root) {
 		raw := s.files.Initial
 		if i > 0 {
 			raw = s.files.Roots[i-1]
 		}
-		chain = append(chain, knownRoot{raw, doc})
+		chain = append(chain, newKnownRoot(raw, doc))
 	}
 	return chain
 }
@@ -50,9 +57,15 @@ func (s *Set) chain() []knownRoot {
 // data says what that root says, without enough of its signatures.
 func (s *Set) RootVersion(data []byte) (version int64, ok bool) {
 	err := step("looking for a root in the chain", Root, data, func() error {
+		for _, known := range slices.Backward(s.chain()) {
+			if bytes.Equal(known.raw, data) {
+				version, ok = known.doc.Signed.Version, known.self
+				return nil
+			}
+		}
 		says := SignedDigest(data)
 		for _, known := range slices.Backward(s.chain()) {
-			if says == "" || SignedDigest(known.raw) != says {
+			if says == "" || known.says != says {
 				continue
 			}
 			version = known.doc.Signed.Version

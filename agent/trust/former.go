@@ -19,23 +19,25 @@ var formerRoots embed.FS
 // them; otherwise none. They are not verified and trusted for nothing: a client
 // that embeds an old root walks through them.
 func Former(initial []byte) [][]byte {
+	given, err := Peek(Root, initial)
+	if err != nil {
+		return nil
+	}
 	var former [][]byte
-	for v := 1; ; v++ {
+	for v := int64(1); ; v++ {
 		data, err := formerRoots.ReadFile(fmt.Sprintf("sigstore/%d.root.json", v))
 		if err != nil { // the end of what is built in
 			break
 		}
-		if same(data, initial) {
+		if v == given.Version && same(data, initial) {
 			return former
 		}
 		former = append(former, data)
 	}
 	built, err := Initial(Sigstore)
-	if err != nil || !same(built, initial) {
+	// A gap would look like a fault of the client.
+	if err != nil || given.Version != int64(len(former))+1 || !same(built, initial) {
 		return nil
-	}
-	if r, err := Peek(Root, built); err != nil || r.Version != int64(len(former))+1 {
-		return nil // a gap would look like a fault of the client
 	}
 	return former
 }

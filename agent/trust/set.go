@@ -22,6 +22,7 @@ type Set struct {
 	roles     []Role
 	former    []*metadata.Metadata[metadata.RootType] // the chain without its newest root, ascending
 	before    func() []knownRoot                      // what [Former] knows of the chain before the initial root
+	chain     func() []knownRoot                      // with all that follow
 	delegated map[string][]string                     // delegated role -> delegators that it was verified for
 	targets   []Target
 	required  Requirements

@@ -78,6 +78,7 @@ func verify(f Files, at time.Time) (*Set, error) {
 	if err := s.verifyArtifacts(); err != nil {
 		return nil, err
 	}
+	s.chain = sync.OnceValue(s.knownChain)
 	s.roles = rolesOf(w)
 	s.id = f.id()
 	if s.required, err = requirementsOf(f, s.roles[1]); err != nil {
