@@ -73,6 +73,7 @@ func TestEveryDamageIsMended(t *testing.T) {
 				continue // has no signature of its own
 			}
 			t.Run(b.name+" "+file, func(t *testing.T) {
+				t.Parallel()
 				lasting := slices.Contains(strings.Fields(b.lasting), short)
 
 				untouched := whole.twin(t)

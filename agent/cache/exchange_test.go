@@ -21,6 +21,7 @@ import (
 // and is never written to.
 func TestExchangedDirectoriesLeadNowhere(t *testing.T) {
 	eachForm(t, func(t *testing.T, d *den) {
+		t.Parallel()
 		spots := map[string]string{"the directory": d.dir, "targets": d.files}
 		if os.Geteuid() == 0 { // a base may be a link among the files of one user
 			spots["the base"] = d.place

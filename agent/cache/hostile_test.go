@@ -274,13 +274,13 @@ func TestHostileContent(t *testing.T) {
 	})
 }
 
-// A tree ten thousand directories deep, in place of a file and beside them all.
+// A tree deeper than any path is long, in place of a file and beside them all.
 func TestDeepTrees(t *testing.T) {
 	deep := filepath.Join(t.TempDir(), "deep")
 	must(t, os.Mkdir(deep, 0o700))
 	root, err := os.OpenRoot(deep)
 	must(t, err)
-	for range 10_000 { // no path is that long: it is built from the inside
+	for range 3000 { // it is built from the inside
 		must(t, root.Mkdir("d", 0o700))
 		next, err := root.OpenRoot("d")
 		must(t, err)
