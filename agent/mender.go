@@ -37,7 +37,7 @@ type mender struct {
 
 	mu    sync.Mutex
 	known known
-	again map[string]bool // directories that are tried again by themselves
+	again map[string]time.Time // when directories are tried again by themselves
 }
 
 // known is what caches are found and mended with.
@@ -48,7 +48,7 @@ type known struct {
 }
 
 func newMender(p *publish.Publisher, w *watch.Watcher) *mender {
-	return &mender{publisher: p, watcher: w, seen: make(chan struct{}, 1), again: map[string]bool{}}
+	return &mender{publisher: p, watcher: w, seen: make(chan struct{}, 1), again: map[string]time.Time{}}
 }
 
 // learn takes over what the loop knows now. Nothing of it is changed any more.
@@ -104,18 +104,27 @@ func (m *mender) tell() {
 	}
 }
 
-// later has dir tried again, once however often it is asked for.
+// later has dir tried again, once however often it is asked for, and as soon as any
+// of those who asked wanted it: a set that soaks for hours holds up no mending.
 func (m *mender) later(ctx context.Context, dir string, wait time.Duration, retry chan<- string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.again[dir] {
+	wait = max(wait, shortest)
+	at := time.Now().Add(wait)
+	if due, waits := m.again[dir]; waits && !at.Before(due) {
 		return
 	}
-	m.again[dir] = true
-	time.AfterFunc(max(wait, shortest), func() {
+	m.again[dir] = at
+	time.AfterFunc(wait, func() {
 		m.mu.Lock()
-		delete(m.again, dir)
+		due := m.again[dir].Equal(at)
+		if due {
+			delete(m.again, dir)
+		}
 		m.mu.Unlock()
+		if !due {
+			return // it was, or will be, tried sooner
+		}
 		select {
 		case retry <- dir:
 		case <-ctx.Done():
