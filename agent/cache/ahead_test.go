@@ -44,6 +44,24 @@ func TestAheadIsReportedAndLeft(t *testing.T) {
 	}
 }
 
+// A root that its mirror took back, under the same keys, keeps no client from going on.
+func TestANewerRootAloneIsLeftAndDoesNoHarm(t *testing.T) {
+	d := newDen(t, cache.SigstoreRuby)
+	known := d.set(t)
+	must(t, d.RotateRoot(sandbox.Rotation{}))
+	put(t, d.path("root.json"), d.Files().Roots[len(d.Files().Roots)-1])
+	d.known = known
+	in := d.wantState(t, cache.Ahead)
+	if in.Consequence != "" || in.Remedy != "" {
+		t.Errorf("consequence %q, remedy %q", in.Consequence, in.Remedy)
+	}
+	before := picture(t, d.place)
+	if _, err := d.cache(t).Replace(d.set(t), later(), both); !errors.Is(err, cache.ErrAhead) {
+		t.Errorf("%v, want ErrAhead", err)
+	}
+	wantUntouched(t, d.place, before)
+}
+
 func TestAheadIsDroppedWithConsentOnly(t *testing.T) {
 	const day = 24 * time.Hour
 	now := time.Now().Add(2 * day)

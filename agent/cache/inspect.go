@@ -111,7 +111,7 @@ func (l *look) judge() Inspection {
 		in.Detail = "newer than the last good set: " + l.versions(newer)
 		// No file to remove is named: what is newer is what protects its client from a
 		// mirror that went back.
-		in.Consequence = "its client fails while its mirror answers with less"
+		in.Consequence = l.whenAhead()
 	case l.behind():
 		in.State = Behind
 		in.Detail = "older than the last good set: " + l.versions(older)

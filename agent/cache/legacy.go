@@ -182,6 +182,7 @@ func (c Cache) judgeLegacy(base *os.Root, held map[string][]byte, set *trust.Set
 		in.State, in.Detail = Foreign, versions+", not signed by this mirror's root"
 	case ahead:
 		in.State, in.Detail = Ahead, versions+", newer than the last good set"
+		in.Consequence = "its client does not look for anything newer before " + until
 	case behind:
 		in.State, in.Detail = Behind, versions+", older than the last good set"
 		in.Consequence = "its client does not look for anything newer before " + until

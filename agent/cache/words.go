@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,6 +151,15 @@ func (l *look) whenBehind(notBefore time.Time) string {
 		return fmt.Sprintf("its client does not look for anything newer before %s, and needs no network until then", notBefore.UTC().Format(time.RFC3339))
 	}
 	return "its client fetches what is new on its next run; " + h.offline
+}
+
+// whenAhead is what it means for a client that its cache is newer than what we know. A
+// newer root alone does no harm: the client looks for the one after it (measured).
+func (l *look) whenAhead() string {
+	if slices.ContainsFunc(l.all(), func(f *file) bool { return f.grade == newer && f.role != trust.Root }) {
+		return "its client fails while its mirror answers with less"
+	}
+	return ""
 }
 
 // notBefore is until when the client asks for nothing, as the cache stands.

@@ -12,26 +12,6 @@ import (
 
 const mendNow = "tufkeeper caches --mend"
 
-// Consequence says what the client of a cache will experience; "" for nothing unusual.
-func (c CacheFacts) Consequence() string {
-	in := c.Inspection
-	if in.Consequence != "" {
-		return in.Consequence
-	}
-	switch in.State {
-	case cache.Behind:
-		if !in.NotBefore.IsZero() {
-			return "its client does not look for anything newer before " + Instant(in.NotBefore)
-		}
-		if in.Asks == cache.AsksAlways {
-			return "its client downloads what is newer on its next run"
-		}
-	case cache.Ahead:
-		return "its client fails as long as its mirror answers with less than this"
-	}
-	return ""
-}
-
 // ToDo is what to type about a cache; "" when nothing is to be done, or its client
 // or the agent does it.
 func (c CacheFacts) ToDo() string {

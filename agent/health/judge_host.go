@@ -24,8 +24,8 @@ func (j *judge) cache(c CacheFacts, outdated map[string]bool) {
 		},
 		fields: []any{"path", c.Cache.Path, "owner", c.Cache.Owner, "mirror", c.Cache.Mirror},
 	}
-	if text := c.Consequence(); text != "" {
-		f.values["consequence"] = "; " + Line(text)
+	if in.Consequence != "" {
+		f.values["consequence"] = "; " + Line(in.Consequence)
 	}
 	kept := c.Policy != "report"
 	if c.Failed != "" {

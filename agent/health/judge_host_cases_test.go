@@ -172,9 +172,9 @@ func hostCases() []judgeCase {
 		},
 		{
 			name: "a cache ahead of its mirror is a warning",
-			set:  inspected(false, cache.Inspection{State: cache.Ahead, Remedy: "rm what protects it"}),
+			set:  inspected(false, cache.Inspection{State: cache.Ahead, Consequence: "its client fails", Remedy: "rm what protects it"}),
 			want: []string{"warning cache-ahead cache:" + path + " "},
-			says: []string{"its client fails as long as its mirror answers with less", "tufkeeper refresh; if it stays", "ask its owner before anything is removed"},
+			says: []string{"its client fails", "tufkeeper refresh; if it stays", "ask its owner before anything is removed"},
 		},
 		{
 			name: "an expired cache is its mirror's problem",

@@ -175,7 +175,7 @@ func cacheOf(c health.CacheFacts) Cache {
 	out := Cache{
 		Path: c.Cache.Path, Owner: c.Cache.Owner, Layout: string(c.Cache.Layout), Mirror: c.Cache.Mirror,
 		Reader: string(c.Cache.Reader), ReadBy: c.Cache.ReadBy(), Policy: c.Policy, PolicyWhy: c.PolicyWhy, Compared: c.Compared,
-		State: string(in.State), Detail: in.Detail, Consequence: c.Consequence(), Remedy: c.ToDo(),
+		State: string(in.State), Detail: in.Detail, Consequence: in.Consequence, Remedy: c.ToDo(),
 		Asks: string(in.Asks), Versions: in.Versions,
 	}
 	if !in.NotBefore.IsZero() {

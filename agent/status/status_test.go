@@ -168,6 +168,7 @@ func ill(t *testing.T) health.Facts {
 	})
 	other("/home/ada/.local/share/sigstore-python/tuf/https%3A%2F%2Ftuf-repo-cdn.sigstore.dev", cache.SigstorePython, cache.LayoutSigstorePython, "mend", "", cache.Inspection{
 		State: cache.Ahead, Detail: "newer than the last good set: timestamp 6 (4)", Asks: cache.AsksAlways,
+		Consequence: "its client fails while its mirror answers with less",
 	})
 	f.Clients = append(f.Clients,
 		health.ClientFacts{Client: cosign("v2.0.1", "/usr/bin/cosign"), System: true},
