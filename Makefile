@@ -24,7 +24,7 @@ build: ## bin/tufkeeper and bin/tuf-client
 
 .PHONY: test
 test: ## every test that needs no root and no long build, with the race detector
-	go test -race -timeout 5m ./...
+	go test -race -timeout 10m ./...
 
 .PHONY: check
 check: fmt-check vet lint test ## what CI asks of every commit
