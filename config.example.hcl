@@ -163,7 +163,7 @@ caches {
   drop_ahead = "0s"
 
   # A change on disk is looked at when the cache has been still for this long. What is
-  # damaged is mended within 100 ms after that, once quiet has passed too. Where a client
+  # damaged is mended within 100 ms after that as a rule, once quiet has passed too. Where a client
   # writes its files in place (npm, sigstore-js, sigstore-java), damage may be a file that
   # it is writing: that is left alone until it is 5 s old.
   debounce = "2s"
@@ -172,7 +172,7 @@ caches {
   quiet = "2s"
 
   # Every cache is looked at this often, whatever was noticed. A file system that does
-  # not tell of every change (a network, an overlay) is compared every 2 s beside.
+  # not tell of every change (a network, an overlay) is compared beside, every 2 s as a rule.
   scan = "5m"
 }
 

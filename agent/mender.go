@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// menders bounds how many directories are mended at once: most of the time goes
-	// to the disk, and one that hangs (a dead network file system) holds up no other.
+	// menders bounds how many directories are mended at once: most of the time goes to
+	// the disk, and as long as fewer hang (a dead network file system), they hold up no
+	// other.
 	menders = 8
 	// shortest is the shortest pause before a cache that was in use is tried again.
 	shortest = 10 * time.Millisecond

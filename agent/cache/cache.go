@@ -4,8 +4,10 @@
 //
 // A cache belongs to its user. [Cache.Replace] moves it only forward, one file at
 // a time by rename and in an order in which every state between two renames can be
-// read by its client; it follows no symbolic link, adds nothing its client would
-// not have fetched itself, and deletes nothing it does not understand. What was
+// read by its client; it follows no symbolic link but one among the files of the
+// cache's owner that leads to the base, and root.json's into its root history; it adds
+// nothing its client would not have fetched itself, and deletes nothing it does not
+// understand. What was
 // damaged is mended with verified bytes, moved aside, or removed so that the client
 // fetches it anew, whichever is known to heal.
 //

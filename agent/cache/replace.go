@@ -29,9 +29,9 @@ var errMoved = errors.New("the cache changed while it was read")
 // write protocol: look and judge first; stage every file beside its final name; see
 // that nothing has moved; rename in the order root (only where its client starts from
 // it), timestamp, snapshot, targets, delegated roles, target files; sync. For a client
-// that verifies nothing it finds, the timestamp comes last instead. A crash between
-// any two steps leaves a cache that its client can read. No version is ever lowered, and a cache that is as it
-// should be is not written to.
+// that verifies nothing it finds, the timestamp comes last instead. A crash between any
+// two steps leaves a cache that its client can read. No version is ever lowered, and a
+// cache that is as it should be is not written to.
 //
 // Set is the last good set of this cache's mirror, or nil where there is none; then
 // only what stands in its client's way is removed. After an error, what the Change

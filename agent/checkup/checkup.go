@@ -31,9 +31,9 @@ type Places struct {
 	Policy func(c cache.Cache) (policy, why string)
 }
 
-// Caches finds the caches of p and inspects each against the last good set of
-// its mirror at now, but for those that policy has us ignore. It returns the directories that two caches would have, too, and
-// a line for what could not be seen.
+// Caches finds the caches of p and inspects each against the last good set of its
+// mirror at now, but for those that policy has us ignore. It returns the directories
+// that two caches would have, too, and a line for what could not be seen.
 func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFacts, []health.CollisionFacts, []string) {
 	found, errs := cache.Find(p.Caches, mirrors)
 	sets := make(map[string]*trust.Set, len(mirrors))
