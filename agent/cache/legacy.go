@@ -64,11 +64,15 @@ func readLegacy(base *os.Root) (map[string][]byte, error) {
 	case !info.IsDir():
 		return nil, errNoDirectory
 	}
-	dir, err := base.OpenRoot(legacyName)
+	path := filepath.Join(base.Name(), legacyName)
+	dir, err := base.OpenRoot(legacyName + onlyDir)
 	if err != nil {
-		return nil, unusable(filepath.Join(base.Name(), legacyName), err)
+		return nil, unusable(path, err)
 	}
 	defer dir.Close()
+	if opened, err := dir.Stat("."); err != nil || !os.SameFile(info, opened) {
+		return nil, &BusyError{RetryAfter: retrySoon}
+	}
 	roles := []string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets}
 	var keys []string
 	for _, role := range roles {
@@ -79,7 +83,6 @@ func readLegacy(base *os.Root) (map[string][]byte, error) {
 	case errors.Is(err, leveldb.ErrChanging):
 		return nil, &BusyError{RetryAfter: retrySoon}
 	case errors.Is(err, fs.ErrPermission):
-		path := dir.Name()
 		var of *fs.PathError
 		if errors.As(err, &of) {
 			path = filepath.Join(path, of.Path)

@@ -42,6 +42,11 @@ func openBase(base string) (*os.Root, error) {
 	return open(base)
 }
 
+// onlyDir ends the name of what is opened as an os.Root, which opens whatever has the
+// name and asks afterwards: for a FIFO, put there meanwhile, it would wait for ever.
+// A name with this end is opened only where it is a directory.
+const onlyDir = "/."
+
 // openIn opens the directory at path, whose parent is open already.
 func openIn(base *os.Root, path string) (*os.Root, error) {
 	name := filepath.Base(path)
@@ -54,8 +59,11 @@ func openIn(base *os.Root, path string) (*os.Root, error) {
 			Reason: "is a symbolic link, and is not followed",
 			Remedy: "replace the link by a directory of its own: rm " + quote(path)}
 	}
-	dir, err := base.OpenRoot(name)
+	dir, err := base.OpenRoot(name + onlyDir)
 	if err != nil {
+		if now, e := base.Lstat(name); e == nil && !os.SameFile(info, now) {
+			err = &BusyError{RetryAfter: retrySoon} // exchanged meanwhile
+		}
 		return nil, unusable(path, err)
 	}
 	opened, err := dir.Stat(".")
@@ -87,7 +95,7 @@ func open(path string) (*os.Root, error) {
 	if err := suited(path, info); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(path)
+	root, err := os.OpenRoot(path + onlyDir)
 	if err != nil {
 		return nil, unusable(path, err)
 	}
