@@ -40,6 +40,7 @@ const (
 	evConfigLoaded = "config loaded"
 	evConfigFailed = "config refused"
 	evCycle        = "cycle finished"
+	evCacheLeft    = "cache left"
 	evStatusFailed = "status write failed"
 	evCloseFailed  = "store close failed"
 )
@@ -98,6 +99,7 @@ type Agent struct {
 	took      time.Duration
 	alertErr  string
 	failed    map[string]string // why a cache could not be written, by path
+	inUse     map[string]string // what to do about one that was in use all the time, by path
 	memory    memory
 }
 
@@ -205,7 +207,8 @@ func (a *Agent) adopt(p prepared) {
 	a.log.Info(evConfigLoaded, "path", orDefaults(cfg.Path), "mirrors", len(cfg.Mirrors))
 }
 
-// Once runs one whole cycle, every mirror refreshed now, and returns the report.
+// Once runs one whole cycle, every mirror refreshed now, and returns the report. A
+// cache that is in use is waited for, for a while: no later cycle comes back to it.
 // A mirror that could not be refreshed is in the report, and is no error.
 func (a *Agent) Once(ctx context.Context) (status.Report, error) {
 	var wg sync.WaitGroup
@@ -289,7 +292,7 @@ func (a *Agent) loop(ctx context.Context) error {
 func (a *Agent) cycle(ctx context.Context) status.Report {
 	start := time.Now()
 	a.publish(ctx, start)
-	facts := a.look(ctx, start)
+	facts := a.look(ctx, time.Now()) // writing takes its time, and so does waiting for clients
 	problems, changes := a.judge(facts)
 	report := a.tell(facts, problems)
 	a.callOut(ctx, changes)

@@ -37,14 +37,37 @@ func (a *Agent) publish(ctx context.Context, now time.Time) {
 		a.mender.learn(known{a.places.Load().list, a.cacheMirrors(), sources})
 		defer expect(a.watcher, found)()
 	}
-	a.failed = map[string]string{}
-	for _, out := range a.publisher.Publish(ctx, found, sources, now) {
-		if out.RetryAfter > 0 {
-			a.wantBy(now.Add(out.RetryAfter))
+	a.failed, a.inUse = map[string]string{}, map[string]string{}
+	for until := time.Now().Add(patience); len(found) > 0; now = time.Now() {
+		var busy []cache.Cache
+		wait := time.Duration(0)
+		for _, out := range a.publisher.Publish(ctx, found, sources, now) {
+			if out.RetryAfter > 0 {
+				a.wantBy(now.Add(out.RetryAfter))
+			}
+			if out.Err != nil && !errors.Is(out.Err, cache.ErrBusy) {
+				a.failed[out.Cache.Path] = out.Err.Error()
+			}
+			if out.Busy {
+				busy, wait = append(busy, out.Cache), max(wait, out.RetryAfter)
+			}
 		}
-		if out.Err != nil && !errors.Is(out.Err, cache.ErrBusy) {
-			a.failed[out.Cache.Path] = out.Err.Error()
+		if found = busy; a.running || len(found) == 0 {
+			return // a running agent comes back
 		}
+		if time.Now().Add(wait).After(until) || !sleep(ctx, max(wait, shortest)) {
+			a.leave(found, wait)
+			return
+		}
+	}
+}
+
+// leave tells of caches that were in use for as long as they were waited for.
+func (a *Agent) leave(found []cache.Cache, wait time.Duration) {
+	again := max(wait, time.Second).Round(time.Second)
+	for _, c := range found {
+		a.inUse[c.Path] = fmt.Sprintf("in use; run again in %s", health.Span(again))
+		a.log.Warn(evCacheLeft, "path", health.Plain(c.Path), "mirror", c.Mirror, "error", cache.ErrBusy, "next", again.String())
 	}
 }
 
@@ -63,6 +86,7 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 	f.Caches, f.Collisions, f.Unseen = checkup.Caches(a.places.Load().checked(a.o.Env), a.cacheMirrors(), now)
 	for i := range f.Caches {
 		f.Caches[i].Failed = a.failed[f.Caches[i].Cache.Path]
+		f.Caches[i].Left = a.inUse[f.Caches[i].Cache.Path]
 		f.Caches[i].Compared = compared(f.Caches[i].Cache, a.watcher)
 	}
 	if a.clientsAt.IsZero() || now.Sub(a.clientsAt) >= a.cfg.Clients.Scan {

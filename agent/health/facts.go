@@ -114,6 +114,8 @@ type CacheFacts struct {
 	PolicyWhy string // why it is that policy, in a clause
 	// Failed is why the last attempt to write it failed; "" when it did not.
 	Failed string
+	// Left is why it was left as it is though it could be written; "" when it was not.
+	Left string
 	// Compared is why changes in it are found by comparing it with how it was, and how
 	// often; "" when they are told.
 	Compared string

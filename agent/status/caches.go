@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 )
 
@@ -25,14 +26,14 @@ func (p *page) caches(ill, well int, whole bool) {
 		owners = max(owners, len([]rune(health.Plain(c.Owner))))
 	}
 	owners = min(owners, p.width()/5)
-	list := folded(p.r.Caches, func(c Cache) tone { return stateTone(c.State) }, ill, well)
+	list := folded(p.r.Caches, Cache.tone, ill, well)
 	shown, more := map[string]int{}, map[string]int{} // by owner
 	for _, c := range list.shown {
 		if shown[c.Owner]++; whole && shown[c.Owner] > maxOwned {
 			more[c.Owner]++
 			continue
 		}
-		t, owner, path := stateTone(c.State), cut(health.Plain(c.Owner), owners), health.Plain(c.Path)
+		t, owner, path := c.tone(), cut(health.Plain(c.Owner), owners), health.Plain(c.Path)
 		room := max(deepPath, p.width()-14-owners)
 		state := p.mark(t) + " " + p.paint(t, pad(cut(health.Plain(c.State), 9), 10))
 		if whole && len([]rune(path)) > room { // who asks for the caches wants to type their names
@@ -61,6 +62,33 @@ func (p *page) caches(ill, well int, whole bool) {
 	for _, owner := range slices.Sorted(maps.Keys(more)) {
 		p.more(more[owner], "of "+cut(health.Plain(owner), p.width()/3), "tufkeeper caches --json")
 	}
+}
+
+// NeedsAttention says whether its client fails with it, or may: one that is behind is
+// brought forward by its client alone.
+func (c Cache) NeedsAttention() bool {
+	switch cache.State(c.State) {
+	case cache.Damaged, cache.Unusable:
+		return !c.healsAlone()
+	case cache.Ahead:
+		return true
+	case cache.Expired:
+		return c.Mirror != "" // of others, its client gets what is newer
+	}
+	return false
+}
+
+// tone is that of its state, but for damage that its client repairs.
+func (c Cache) tone() tone {
+	if t := stateTone(c.State); t != bad || !c.healsAlone() || c.State != string(cache.Damaged) {
+		return t
+	}
+	return warn
+}
+
+// healsAlone says whether all damage is what its client repairs.
+func (c Cache) healsAlone() bool {
+	return len(c.Damage) > 0 && !slices.ContainsFunc(c.Damage, func(d Damage) bool { return !d.Heals })
 }
 
 // whose says which programs read a cache, of which mirror it is, and why it is not

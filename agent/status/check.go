@@ -138,7 +138,11 @@ func (r Report) summary(now time.Time) string {
 		}
 	}
 	parts = append(parts, r.failing()...)
-	return strings.Join(append(parts, plural(len(r.Caches), "cache"), plural(len(r.Clients), "client")), "; ")
+	caches := plural(len(r.Caches), "cache")
+	if text := r.troubled(); text != "" {
+		caches += ", " + text
+	}
+	return strings.Join(append(parts, caches, plural(len(r.Clients), "client")), "; ")
 }
 
 // Headline is one line about this host, for the service manager.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/status"
 )
@@ -121,6 +122,48 @@ func TestHeadline(t *testing.T) {
 	} {
 		if got := c.report.Headline(); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// A condition must hold for a while before it is a problem. That nothing is raised
+// yet does not make a cache well.
+func TestNotAllIsWellOverACacheThatIsNot(t *testing.T) {
+	broken := []status.Damage{{File: "timestamp.json", What: "empty"}}
+	heals := []status.Damage{{File: "root.json", What: "empty", Heals: true}}
+	for _, tc := range []struct {
+		state  cache.State
+		mirror string
+		damage []status.Damage
+		want   bool
+	}{
+		{cache.Fresh, "sigstore", nil, false},
+		{cache.Behind, "sigstore", nil, false}, // its client gets what is newer
+		{cache.Damaged, "sigstore", broken, true},
+		{cache.Damaged, "", broken, true},
+		{cache.Damaged, "sigstore", heals, false},
+		{cache.Unusable, "sigstore", nil, true},
+		{cache.Ahead, "sigstore", nil, true},
+		{cache.Expired, "sigstore", nil, true},
+		{cache.Expired, "", nil, false},
+		{cache.Foreign, "", nil, false},
+	} {
+		r := report(well(t))
+		r.Caches[0].State, r.Caches[0].Mirror, r.Caches[0].Damage = string(tc.state), tc.mirror, tc.damage
+		var page, line strings.Builder
+		if err := status.Text(&page, r, status.Style{Width: 80, Now: reader}); err != nil {
+			t.Fatal(err)
+		}
+		if code := status.Check(&line, r, reader); code != status.CheckOK {
+			t.Errorf("%s: code %d: no problem is raised", tc.state, code)
+		}
+		for what, text := range map[string]string{"page": page.String(), "check": line.String(), "headline": r.Headline()} {
+			if strings.Contains(text, "1 cache needs attention") != tc.want {
+				t.Errorf("%s, mirror %q, %+v: the %s says otherwise:\n%s", tc.state, tc.mirror, tc.damage, what, text)
+			}
+		}
+		if well := strings.Contains(page.String(), "all is well"); well == tc.want || strings.Contains(page.String(), "✗") && well {
+			t.Errorf("%s: the page does not say how it is:\n%s", tc.state, page.String())
 		}
 	}
 }

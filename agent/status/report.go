@@ -97,6 +97,8 @@ type Cache struct {
 	Damage    []Damage         `json:"damage"`
 	// Compared says how often, and why, changes in it are found by comparing it.
 	Compared string `json:"compared,omitempty"`
+	// Left says why one cycle left it as it is, and when to try again.
+	Left string `json:"left,omitempty"`
 }
 
 // Damage is one file of a cache that its client cannot use, or should not.
@@ -174,7 +176,7 @@ func cacheOf(c health.CacheFacts) Cache {
 	in := c.Inspection
 	out := Cache{
 		Path: c.Cache.Path, Owner: c.Cache.Owner, Layout: string(c.Cache.Layout), Mirror: c.Cache.Mirror,
-		Reader: string(c.Cache.Reader), ReadBy: c.Cache.ReadBy(), Policy: c.Policy, PolicyWhy: c.PolicyWhy, Compared: c.Compared,
+		Reader: string(c.Cache.Reader), ReadBy: c.Cache.ReadBy(), Policy: c.Policy, PolicyWhy: c.PolicyWhy, Compared: c.Compared, Left: c.Left,
 		State: string(in.State), Detail: in.Detail, Consequence: in.Consequence, Remedy: c.ToDo(),
 		Asks: string(in.Asks), Versions: in.Versions,
 	}

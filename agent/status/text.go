@@ -136,6 +136,9 @@ func (r Report) verdict(now time.Time) (tone, string) {
 	if failing := r.failing(); len(failing) > 0 {
 		return warn, strings.Join(failing, "; ") + "; nothing is lost"
 	}
+	if text := r.troubled(); text != "" {
+		return warn, "no problem raised; " + text
+	}
 	if len(r.Unseen) > 0 {
 		return good, "all is well, as far as could be seen"
 	}
@@ -152,6 +155,24 @@ func (r Report) failing() []string {
 		}
 	}
 	return texts
+}
+
+// troubled counts the caches that are not well, whatever is raised as a problem: a
+// condition must hold for a while, and some are their clients' affair.
+func (r Report) troubled() string {
+	n := 0
+	for _, c := range r.Caches {
+		if c.Policy != "ignore" && c.NeedsAttention() {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 cache needs attention"
+	}
+	return fmt.Sprintf("%d caches need attention", n)
 }
 
 func counted(critical, warning int) string {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ func (p *program) refreshCommand() *cobra.Command {
 		Use:   "refresh",
 		Short: "Refreshes every mirror now, and brings the caches forward",
 		Long: `refresh wakes the running agent and waits for its next report; without an agent it
-runs one cycle itself. It exits 1 when a mirror could not be refreshed.`,
+runs one cycle itself, in which a cache in use is waited for, for 15 s at most. A
+cache that still needs attention is told. It exits 1 when a mirror could not be refreshed.`,
 		Example: "  tufkeeper refresh\n  tufkeeper refresh --json",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -151,6 +153,11 @@ func (p *program) tellRefresh(r status.Report) {
 			}
 		}
 		fmt.Fprintf(p.stdout, "%s: fresh: %s\n", m.Name, strings.Join(roles, ", "))
+	}
+	for _, c := range r.Caches {
+		if c.Left != "" || c.NeedsAttention() {
+			fmt.Fprintf(p.stdout, "cache %s: %s: %s\n", health.Plain(c.Path), c.State, health.Line(cmp.Or(c.Left, c.Detail)))
+		}
 	}
 	for _, pr := range r.Problems {
 		fmt.Fprintf(p.stdout, "%s: %s: %s\n", pr.Severity, pr.Code, pr.Summary)
