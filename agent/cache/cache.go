@@ -74,7 +74,7 @@ const (
 	Damaged  State = "damaged"  // a file its client cannot read
 	Expired  State = "expired"  // valid but past its expiry, and nothing newer is known
 	Unusable State = "unusable" // ownership, mode, read-only, not a directory
-	Foreign  State = "foreign"  // not understood, or nothing to compare it with: left alone
+	Foreign  State = "foreign"  // not understood, another user's, or nothing to compare it with: left alone
 )
 
 // Inspection is what one look at a cache found.
@@ -198,6 +198,7 @@ type UnusableError struct {
 	Path   string
 	Reason string
 	Remedy string // what to type; "" when that is not for us to say
+	Left   string // the other user whose it is, and to whom it is left; "" for what breaks our client
 }
 
 func (e *UnusableError) Error() string { return fmt.Sprintf("%q %s", e.Path, e.Reason) }

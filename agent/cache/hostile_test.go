@@ -372,7 +372,7 @@ func TestBaseInAStickyDirectory(t *testing.T) {
 		set = d.set(t)
 		must(t, os.Chown(d.place, 65534, 65534))
 		first, _, done := d.endure(t, set, usual)
-		if len(first) != 1 || first[0].State != cache.Unusable || !done[0].Empty() {
+		if len(first) != 1 || first[0].State != cache.Foreign || !done[0].Empty() {
 			t.Errorf("found %+v, did %+v; want somebody else's left alone", first, done)
 		}
 		must(t, os.Chown(d.place, 0, 0))

@@ -54,6 +54,8 @@ func (c Cache) resemblance() string {
 func cannotLook(err error) Inspection {
 	var u *UnusableError
 	switch {
+	case errors.As(err, &u) && u.Left != "":
+		return Inspection{State: Foreign, Detail: u.Reason, Remedy: u.Remedy}
 	case errors.As(err, &u):
 		return Inspection{State: Unusable, Detail: u.Error(), Remedy: u.Remedy,
 			Damage:      []Damage{{File: ".", What: u.Reason, Object: true}},

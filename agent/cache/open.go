@@ -23,6 +23,9 @@ func openBase(base string) (*os.Root, error) {
 	if err != nil {
 		return nil, unusable(base, err)
 	}
+	if owner := uidOf(info); owner != os.Geteuid() && !amongOurs(base) {
+		return nil, foreignOwner(base, owner)
+	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		target, err := filepath.EvalSymlinks(base)
 		if err != nil {
@@ -128,21 +131,58 @@ func suited(path string, info fs.FileInfo) error {
 	return unusable(path, err)
 }
 
+// foreignOwner is what another user has at path: left to that user, except in a
+// directory of ours, where our own client fails on it (a sudo left it there).
 func foreignOwner(path string, owner int) error {
-	me := userName(os.Geteuid())
-	e := &UnusableError{Path: path, Reason: fmt.Sprintf("belongs to %s, not to %s", userName(owner), me)}
-	if os.Geteuid() == 0 {
-		who := userName(owner)
-		if who == strconv.Itoa(owner) {
-			who = "'#" + who + "'" // how sudo takes a uid
-		} else {
-			who = quote(who)
-		}
-		e.Remedy = fmt.Sprintf("sudo -u %s tufkeeper caches --mend", who)
-	} else {
-		e.Remedy = fmt.Sprintf("sudo chown -R %s %s", quote(me), quote(path))
+	who := userName(owner)
+	if amongOurs(path) {
+		me := userName(os.Geteuid())
+		return &UnusableError{Path: path,
+			Reason: fmt.Sprintf("belongs to %s, not to %s", who, me),
+			Remedy: fmt.Sprintf("sudo chown -R %s %s", quote(me), quote(path))}
 	}
-	return e
+	typed := quote(who)
+	if who == strconv.Itoa(owner) {
+		typed = "'#" + who + "'" // how sudo takes a uid
+	}
+	return &UnusableError{Path: path, Left: who,
+		Reason: fmt.Sprintf("belongs to %s, and is left to %s: not looked at", who, who),
+		Remedy: fmt.Sprintf("sudo -u %s tufkeeper caches", typed)}
+}
+
+// amongOurs says whether path lies in a directory of ours, at any depth. To root
+// nothing of another user is.
+func amongOurs(path string) bool {
+	me := os.Geteuid()
+	for dir := filepath.Dir(path); me != 0; dir = filepath.Dir(dir) {
+		info, err := os.Lstat(dir)
+		switch {
+		case err == nil && uidOf(info) == me:
+			return true
+		case dir == filepath.Dir(dir):
+			return false
+		}
+	}
+	return false
+}
+
+// unreachable is a path that a directory on the way to it denies us.
+func unreachable(path string) error {
+	for dir := filepath.Dir(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		info, err := os.Lstat(dir)
+		if err != nil {
+			continue
+		}
+		switch owner := uidOf(info); {
+		case owner == os.Geteuid():
+			return &UnusableError{Path: path, Reason: "cannot be reached: permission denied", Remedy: "chmod u+rwx " + quote(dir)}
+		case amongOurs(dir):
+			return foreignOwner(dir, owner)
+		default:
+			return foreignOwner(path, owner)
+		}
+	}
+	return &UnusableError{Path: path, Reason: "cannot be reached: permission denied"}
 }
 
 // unusable turns the error of opening path into one that says what to type.
@@ -162,7 +202,7 @@ func unusable(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		info, statErr := os.Lstat(path)
 		if statErr != nil {
-			return &UnusableError{Path: path, Reason: "cannot be reached: permission denied"}
+			return unreachable(path)
 		}
 		if owner := uidOf(info); owner != os.Geteuid() {
 			return foreignOwner(path, owner)

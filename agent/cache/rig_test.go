@@ -160,6 +160,9 @@ func put(t *testing.T, path string, data []byte) {
 	must(t, os.WriteFile(path, data, 0o644))
 }
 
+// leftBySudo names root's cache base in the home of who is not root.
+const leftBySudo = "LEFT_BY_SUDO"
+
 // unprivileged runs the calling test in a child that is not root, where this one is.
 // It returns true in the process that should do the work.
 func unprivileged(t *testing.T) bool {
@@ -174,9 +177,11 @@ func unprivileged(t *testing.T) bool {
 	must(t, os.Chown(dir, nobody, nobody))
 	child := filepath.Join(dir, "cache.test")
 	copyFile(t, "/proc/self/exe", child)
+	sudo := filepath.Join(dir, ".sigstore", "root") // as root would leave it there
+	must(t, os.MkdirAll(sudo, 0o700))
 	cmd := exec.CommandContext(t.Context(), child, "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir, leftBySudo+"="+sudo)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("as uid %d: %v\n%s", nobody, err, out)

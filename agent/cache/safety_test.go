@@ -113,7 +113,7 @@ func TestLinkedBaseIsFollowedAmongOnesOwn(t *testing.T) {
 
 	if os.Geteuid() == 0 {
 		must(t, os.Lchown(link, 65534, 65534))
-		wantUnusable(t, r, "symbolic link", "")
+		wantLeft(t, r, "belongs to ", "sudo -u ")
 		must(t, os.Lchown(link, 0, 0))
 		must(t, os.Chown(real, 65534, 65534))
 		wantUnusable(t, r, "symbolic link", "")
@@ -129,16 +129,40 @@ func TestWhatOthersCanWriteIsNotUsed(t *testing.T) {
 	wantUnusable(t, r, "mode 0777", "chmod go-w "+r.base)
 }
 
+// wantLeft inspects and writes, and wants the cache left to the other user whose it is.
+func wantLeft(t *testing.T, r *rig, detail, remedy string) {
+	t.Helper()
+	c := r.cacheAt(t)
+	in := c.Inspect(r.set(t), time.Now())
+	if in.State != cache.Foreign || !strings.Contains(in.Detail, detail) || !strings.HasPrefix(in.Remedy, remedy) ||
+		in.Consequence != "" || len(in.Damage) > 0 {
+		t.Errorf("found %+v; want it left to its owner, %q, remedy %q", in, detail, remedy)
+	}
+	var u *cache.UnusableError
+	if change, err := c.Replace(r.set(t), time.Now(), both); !errors.As(err, &u) || u.Left == "" || !change.Empty() {
+		t.Errorf("replaced %+v, %v; want it left to its owner", change, err)
+	}
+}
+
+func (r *rig) cacheAt(t *testing.T) cache.Cache {
+	t.Helper()
+	found, _ := cache.Find(cosignPlaces(r.base), []cache.Mirror{r.mirror()})
+	if len(found) != 1 {
+		t.Fatalf("found %+v; want one cache", found)
+	}
+	return found[0]
+}
+
 // Only root can make what belongs to someone else; the other half of the truth is
 // tested as an ordinary user below.
 func TestForeignOwner(t *testing.T) {
 	if os.Geteuid() == 0 {
 		r := filled(t, sandbox.Options{})
 		must(t, os.Chown(r.path(), 65534, 65534))
-		wantUnusable(t, r, "not to root", "sudo -u ")
+		wantLeft(t, r, ": not looked at", "sudo -u ")
 		must(t, os.Chown(r.path(), 0, 0))
 		must(t, os.Chown(r.base, 12345, 12345))
-		wantUnusable(t, r, "belongs to 12345", "sudo -u '#12345'")
+		wantLeft(t, r, "belongs to 12345, and is left to 12345: not looked at", "sudo -u '#12345' tufkeeper caches")
 	}
 }
 
@@ -146,11 +170,19 @@ func TestForeignOwnerAsAUser(t *testing.T) {
 	if !unprivileged(t) {
 		return
 	}
-	r := newRig(t, sandbox.Options{})
-	r.base = "/usr" // root's, and no place of ours
-	in := (cache.Cache{Base: r.base, Path: r.base, Layout: cache.LayoutSigstoreGo}).Inspect(nil, time.Now())
-	if in.State != cache.Unusable || !strings.Contains(in.Remedy, "sudo chown -R ") {
-		t.Errorf("found %s, %q, remedy %q; want unusable with a chown to type", in.State, in.Detail, in.Remedy)
+	for _, base := range []string{"/usr", "/root/.sigstore/root"} { // root's, and no place of ours
+		in := (cache.Cache{Base: base, Path: base, Layout: cache.LayoutSigstoreGo}).Inspect(nil, time.Now())
+		if in.State != cache.Foreign || in.Remedy != "sudo -u root tufkeeper caches" || len(in.Damage) > 0 {
+			t.Errorf("found %s, %q, remedy %q; want it left to root", in.State, in.Detail, in.Remedy)
+		}
+	}
+	// What a sudo left in the home of a user is that user's to take back, at any depth.
+	if base := os.Getenv(leftBySudo); base != "" {
+		in := (cache.Cache{Base: base, Path: base, Layout: cache.LayoutSigstoreGo}).Inspect(nil, time.Now())
+		if in.State != cache.Unusable || !strings.Contains(in.Detail, "belongs to root, not to ") || !strings.HasPrefix(in.Remedy, "sudo chown -R ") ||
+			!strings.HasSuffix(in.Remedy, "/.sigstore") {
+			t.Errorf("found %s, %q, remedy %q; want unusable with a chown to type", in.State, in.Detail, in.Remedy)
+		}
 	}
 }
 

@@ -175,12 +175,15 @@ func (p *Publisher) one(c cache.Cache, s Source, now time.Time) Outcome {
 	out.Took = time.Since(began)
 
 	var busy *cache.BusyError
+	var others *cache.UnusableError
 	switch {
 	case errors.As(out.Err, &busy):
 		out.Busy, out.Skipped, out.RetryAfter = true, busy.Error(), busy.RetryAfter
 	case errors.Is(out.Err, cache.ErrAhead), errors.Is(out.Err, cache.ErrLegacy),
 		errors.Is(out.Err, cache.ErrExpired), errors.Is(out.Err, cache.ErrForeign):
 		out.Skipped = out.Err.Error()
+	case errors.As(out.Err, &others) && others.Left != "":
+		out.Skipped, out.Err = others.Reason, nil
 	}
 	if out.Skipped != "" {
 		out.Err = expected(out.Err)

@@ -23,7 +23,8 @@ type Mending struct {
 	Left   string   `json:"left,omitempty"` // why it was not brought forward, or not written at all
 	Error  string   `json:"error,omitempty"`
 
-	heals bool // what is left of damage its client repairs
+	heals bool   // what is left of damage its client repairs
+	alone string // why it was left alone, where somebody has something to type
 }
 
 // Add notes one attempt. What was done adds up; why it went no further is that of the
@@ -96,6 +97,9 @@ func Settle(ms []Mending, caches []Cache) {
 		for _, c := range caches {
 			if c.Path == ms[i].Path && c.Layout == ms[i].Layout {
 				ms[i].State = c.State
+				if c.State == string(cache.Foreign) && c.Remedy != "" {
+					ms[i].alone = c.Detail
+				}
 				ms[i].heals = !slices.ContainsFunc(c.Damage, func(d Damage) bool { return !d.Heals })
 			}
 		}
@@ -121,7 +125,7 @@ func MendingsText(w io.Writer, ms []Mending, s Style) error {
 	nothing := true
 	for _, m := range ms {
 		well := m.State == string(cache.Fresh) || m.State == string(cache.Foreign) || m.State == ""
-		if len(m.Done) == 0 && well && m.Error == "" {
+		if len(m.Done) == 0 && well && m.Error == "" && m.alone == "" {
 			continue
 		}
 		nothing = false
@@ -139,6 +143,8 @@ func MendingsText(w io.Writer, ms []Mending, s Style) error {
 		switch {
 		case m.Error != "":
 			p.para(bad, "", "could not be mended: "+m.Error)
+		case m.alone != "":
+			p.para(plain, "", "left as it is: "+m.alone)
 		case m.Left != "" && !well:
 			p.para(plain, "", "left as it is: "+m.Left)
 		case m.Failed():

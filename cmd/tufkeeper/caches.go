@@ -27,7 +27,7 @@ func cacheStates() [][2]string {
 		{string(cache.Damaged), "a file that its client cannot read, or should not believe"},
 		{string(cache.Expired), "past its expiry, and nothing newer is known"},
 		{string(cache.Unusable), "owner, mode or kind of a file or directory: its client cannot\nwork with it"},
-		{string(cache.Foreign), "not understood, or there is nothing to compare it with: left alone"},
+		{string(cache.Foreign), "not understood, another user's, or there is nothing to compare it\nwith: left alone"},
 	}
 }
 
