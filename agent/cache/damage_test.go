@@ -189,6 +189,33 @@ func TestUnreadableFilesAreMadeReadable(t *testing.T) {
 	})
 }
 
+// Between the look at a file and the change of its mode another one can be put in its
+// place: a second name of a file outside of the cache.
+func TestOnlyTheFileThatWasJudgedIsMadeReadable(t *testing.T) {
+	if !unprivileged(t) {
+		return
+	}
+	r := filled(t, sandbox.Options{})
+	c, set := r.cache(t), r.set(t)
+	secret, lure := filepath.Join(filepath.Dir(r.base), "secret"), filepath.Join(r.base, "lure")
+	put(t, secret, nil)
+	must(t, os.Chmod(secret, 0o600))
+	must(t, os.Link(secret, lure))
+	must(t, os.Chmod(r.path("timestamp.json"), 0))
+	exchange := cache.WithStep(cache.WriteOptions{Mend: true}, func(done string) {
+		if done == "judged" {
+			must(t, os.Rename(lure, r.path("timestamp.json")))
+		}
+	})
+	change, err := c.Replace(set, time.Now(), exchange)
+	if info, err := os.Stat(secret); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("a file outside of the cache has mode %v now (%v)", info.Mode(), err)
+	}
+	if err != nil || len(change.Fixed) > 0 || !slices.Equal(change.Written, []string{"timestamp.json"}) {
+		t.Errorf("change %+v, %v: what was put there is replaced", change, err)
+	}
+}
+
 // A pipe in place of a file makes a client wait for ever; the agent must not.
 func TestNothingBlocks(t *testing.T) {
 	for _, file := range []string{"timestamp.json", "targets/hello.txt", "root.json", "../remote.json"} {

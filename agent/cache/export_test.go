@@ -2,8 +2,8 @@
 
 package cache
 
-// WithStep returns o with a function that is called after staging ("staged") and
-// after each step, with the name of its file.
+// WithStep returns o with a function that is called before a file is made readable
+// ("judged"), after staging ("staged") and after each step, with the name of its file.
 func WithStep(o WriteOptions, f func(done string)) WriteOptions {
 	o.step = f
 	return o

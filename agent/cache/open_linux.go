@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,4 +32,23 @@ func openDir(path string) (*os.File, error) {
 		return nil, &os.PathError{Op: "openat2", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(fd), path), nil
+}
+
+// canFix says that a file can be made readable here.
+const canFix = true
+
+// makeReadable gives f the mode that its client gives it. Held is the very file that was
+// judged: by its name another one could be met, put there meanwhile.
+func makeReadable(f *file) error {
+	held, err := f.dir.OpenFile(f.base, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return errors.Join(errMoved, err)
+	}
+	defer held.Close()
+	info, err := held.Stat()
+	if err != nil || !os.SameFile(info, f.info) || !fixable(&file{seen: seen{info: info}}) {
+		return errMoved
+	}
+	// What was opened only to hold it cannot be changed by its descriptor alone.
+	return os.Chmod("/proc/self/fd/"+strconv.Itoa(int(held.Fd())), f.perm) //nolint:gosec // a descriptor fits
 }

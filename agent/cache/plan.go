@@ -174,7 +174,7 @@ func (l *look) drop(o WriteOptions) []step {
 // fixable says whether a file is ours alone to make readable: a second hard link
 // would be changed with it.
 func fixable(f *file) bool {
-	return f.info != nil && f.info.Mode().IsRegular() && links(f.info) == 1 &&
+	return canFix && f.info != nil && f.info.Mode().IsRegular() && links(f.info) == 1 &&
 		uidOf(f.info) == os.Geteuid() && f.info.Mode().Perm()&0o400 == 0
 }
 

@@ -76,7 +76,7 @@ func (c Cache) replace(set *trust.Set, now time.Time, o WriteOptions, done *Chan
 	if wait := l.beingWritten(steps); wait > 0 {
 		return &BusyError{RetryAfter: wait}
 	}
-	if again, err := l.fixFirst(steps, done); again || err != nil {
+	if again, err := l.fixFirst(steps, o, done); again || err != nil {
 		return errors.Join(err, errIf(again, errMoved))
 	}
 	if err := l.carryOut(steps, o, done); err != nil {
@@ -133,12 +133,15 @@ func (l *look) beingWritten(steps []step) time.Duration {
 }
 
 // fixFirst makes unreadable files readable; what is in them is judged by another look.
-func (l *look) fixFirst(steps []step, done *Change) (again bool, err error) {
+func (l *look) fixFirst(steps []step, o WriteOptions, done *Change) (again bool, err error) {
 	for _, s := range steps {
 		if s.act != fix {
 			continue
 		}
-		if err := s.f.dir.Chmod(s.f.base, s.f.perm); err != nil {
+		o.at("judged")
+		if err := makeReadable(s.f); errors.Is(err, errMoved) {
+			return true, nil
+		} else if err != nil {
 			return again, fmt.Errorf("making %q readable: %w", s.f.name, err)
 		}
 		again = true
