@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/trust"
@@ -64,22 +65,33 @@ func (l *look) readRoot(heals faults) bool {
 	if l.set == nil {
 		return false
 	}
-	ours, _ := l.set.Role(trust.Root)
-	version, onChain := l.set.RootVersion(f.data)
-	switch {
-	case onChain && version == ours.Version:
-		f.grade = equal
-	case onChain:
-		f.grade = older
-	case version > 0, trust.SelfSigned(f.data) != nil:
+	f.grade, f.signed = gradeRoot(l.set, f.data, role.Version)
+	if f.grade == broken {
 		f.breaks("bad signature", heals&unsigned != 0)
-		return false
-	case role.Version > ours.Version:
-		f.grade = newer
-	default:
-		f.grade = alien // before our initial root, or of another repository
 	}
-	return true
+	return f.grade != broken
+}
+
+// gradeRoot holds a root that can be read against the chain. What lies behind the chain
+// is newer; where the set's root did not sign it, nobody here can tell whose it is.
+func gradeRoot(set *trust.Set, data []byte, says int64) (g grade, signed bool) {
+	newest, _ := set.Role(trust.Root)
+	version, onChain := set.RootVersion(data)
+	switch {
+	case onChain && version == newest.Version:
+		return equal, true
+	case onChain:
+		return older, false
+	case version > 0, trust.SelfSigned(data) != nil:
+		return broken, false
+	case says <= newest.Version:
+		return alien, false // before our initial root, or of another repository
+	}
+	_, err := set.Check(trust.Root, data)
+	if err != nil && says == newest.Version+1 {
+		return alien, false // not signed by the root before it
+	}
+	return newer, err == nil
 }
 
 // lookAtRole judges one role other than root.
@@ -117,14 +129,14 @@ func (l *look) compare(f *file) {
 	f.signed = err == nil
 	var shapeless *trust.MalformedError
 	switch {
-	case err != nil && l.root.grade == newer:
+	case err != nil && l.root.grade == newer && (l.root.signed || l.startsHere()):
 		f.grade = newer // perhaps signed by keys of a root we have not seen yet
 	case errors.As(err, &shapeless):
 		f.malformed(l.rules.roleHeals)
 	case err != nil && l.signedBefore(f.role, f.data):
 		f.grade = older // its client discards it, whatever its version (spec 5.3.11)
-	case f.held.Version > known.Version:
-		f.grade = newer // not ours to judge, even where the signature is not known here
+	case f.held.Version > known.Version && (f.signed || l.newerTargets(f)):
+		f.grade = newer
 	case err != nil && l.startsHere() && l.root.grade == alien:
 		f.grade = alien
 	case err != nil:
@@ -153,6 +165,12 @@ func (f *file) verified(set *trust.Set) bool {
 func (l *look) signedBefore(role string, data []byte) bool {
 	_, err := l.set.CheckFormer(role, data)
 	return err == nil
+}
+
+// newerTargets says whether the cache has newer targets, which may delegate f to other
+// keys.
+func (l *look) newerTargets(f *file) bool {
+	return !topLevel(f.role) && slices.ContainsFunc(l.roles, func(r file) bool { return r.role == trust.Targets && r.grade == newer })
 }
 
 // holdTogether judges the roles of a client that compares none of them: beside the

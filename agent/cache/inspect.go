@@ -90,6 +90,10 @@ func (l *look) judge() Inspection {
 	in.NotBefore = l.notBefore()
 
 	switch fatal := permanent(in.Damage); {
+	case l.alien():
+		in.State = Foreign
+		in.Detail, in.Consequence = l.whenAlien()
+		in.Remedy = l.startAnew()
 	case len(fatal) > 0:
 		in.State = Damaged
 		if fatal[0].Object {
@@ -97,11 +101,6 @@ func (l *look) judge() Inspection {
 		}
 		in.Detail = tell(fatal)
 		in.Consequence, in.Remedy = l.consequence(fatal[0])
-	case l.alien():
-		in.State = Foreign
-		in.Detail = "its root.json is not of this mirror's verified root chain"
-		in.Consequence = "its client trusts another root than the configured mirror's"
-		in.Remedy = l.startAnew()
 	case len(l.healing()) > 0:
 		in.State = Damaged
 		in.Detail = tell(l.healing())
@@ -114,6 +113,9 @@ func (l *look) judge() Inspection {
 		// No file to remove is named: what is newer is what protects its client from a
 		// mirror that went back.
 		in.Consequence = l.whenAhead()
+		if l.root.grade == newer && !l.root.signed {
+			in.Detail += "; root.json was not verified: the roots before it are not known here"
+		}
 	case l.behind():
 		in.State = Behind
 		in.Detail = "older than the last good set: " + l.versions(older)

@@ -195,8 +195,16 @@ func (c Cache) judgeLegacy(base *os.Root, held map[string][]byte, set *trust.Set
 	return in
 }
 
-// legacyOurs says whether the cached timestamp is signed by a root of the set's chain.
+// legacyOurs says whether the cached timestamp is signed by a root of the set's chain,
+// and the root that its client starts from is not one of another.
 func legacyOurs(held map[string][]byte, set *trust.Set) bool {
+	if root, err := trust.Peek(trust.Root, held[trust.Root]); err == nil {
+		_, known := set.Root(root.Version)
+		newest, _ := set.Role(trust.Root)
+		if g, _ := gradeRoot(set, held[trust.Root], root.Version); g == alien && (known || root.Version > newest.Version) {
+			return false
+		}
+	}
 	if _, err := set.Check(trust.Timestamp, held[trust.Timestamp]); err == nil {
 		return true
 	}

@@ -280,11 +280,9 @@ func (l *look) ahead() bool {
 	return slices.ContainsFunc(l.all(), func(f *file) bool { return f.grade == newer })
 }
 
-// alien says whether the client starts from a root that is not ours.
-func (l *look) alien() bool {
-	return l.set != nil && l.startsHere() && l.root.grade == alien &&
-		slices.ContainsFunc(l.roles, func(f file) bool { return f.grade == alien })
-}
+// alien says whether the client starts from a root that is not ours, whatever lies
+// beside it.
+func (l *look) alien() bool { return l.startsHere() && l.root.grade == alien }
 
 // filled says whether the client ever got as far as the timestamp.
 func (l *look) filled() bool {

@@ -64,10 +64,14 @@ func (l *look) plan(o WriteOptions) (steps []step, why error) {
 	if l.dir == nil && l.targets.dir == nil {
 		return nil, nil // the base itself is at fault; only its owner can act
 	}
+	if l.alien() { // whatever is wrong beside that root
+		if o.Publish {
+			why = ErrForeign
+		}
+		return nil, why
+	}
 	switch {
 	case !o.Publish || l.set == nil:
-	case l.alien():
-		why = ErrForeign
 	case l.ahead():
 		why = ErrAhead
 		if drop := l.drop(o); len(drop) > 0 {

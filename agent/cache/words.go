@@ -144,6 +144,21 @@ func (l *look) startAnew() string {
 	return "mv " + quote(l.cache.Path) + " " + quote(l.cache.Path+".broken") // its client then starts from the root it brings
 }
 
+// whenAlien is what it means that a client starts from a root that is not ours.
+func (l *look) whenAlien() (detail, consequence string) {
+	detail = "its root.json is not of this mirror's verified root chain"
+	newest, _ := l.set.Role(trust.Root)
+	switch _, known := l.set.Root(l.root.held.Version); {
+	case known:
+	case l.root.held.Version > newest.Version:
+		detail += fmt.Sprintf(": root %d is not signed by the root before it", l.root.held.Version)
+	default:
+		return detail + fmt.Sprintf(": root %d is from before the roots that are known here", l.root.held.Version),
+			"its client works only if its root leads to the configured mirror's"
+	}
+	return detail, "its client trusts another root than the configured mirror's"
+}
+
 // whenBehind is what it means for a client that its cache is older than what we know.
 func (l *look) whenBehind(notBefore time.Time) string {
 	h := l.cache.habits()
