@@ -62,7 +62,7 @@ func TestCrowds(t *testing.T) {
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
 				began := time.Now()
-				first, last, done := d.endure(t, set, bounds{12, 5 * time.Second})
+				first, last, done := d.endure(t, set, bounds{12, usual.time})
 				took := time.Since(began)
 				runtime.ReadMemStats(&after)
 				t.Logf("found, inspected, replaced and done again in %s with %d MiB", took.Round(time.Millisecond), (after.TotalAlloc-before.TotalAlloc)>>20)

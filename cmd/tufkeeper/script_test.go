@@ -71,6 +71,8 @@ func TestScripts(t *testing.T) {
 			"cache":      cacheCommand,
 			"told":       toldCommand,
 			"fifo":       fifoCommand,
+			"hostile":    hostileCommand,
+			"plain":      plainCommand,
 		},
 	})
 }
