@@ -19,7 +19,9 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/tuf"
 	"github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
+	"golang.org/x/sys/unix"
 
+	caches "github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
 )
 
@@ -32,6 +34,7 @@ type scene struct {
 	broken bool                           // its client fails until it is mended
 	gone   bool                           // and makes a new directory then
 	args   []string                       // of the run that is killed; `caches --mend` by default
+	reader caches.Reader                  // whose cache it is; "" for cosign's
 }
 
 func (s scene) command() []string {
@@ -96,7 +99,7 @@ func scenes() []scene {
 // use, if it could before; and the next run brings it to its end.
 func TestE2EKilledAnywhere(t *testing.T) {
 	kills := 0
-	for _, s := range scenes() {
+	for _, s := range append(scenes(), otherScenes()...) {
 		t.Run(s.name, func(t *testing.T) {
 			p := newPlay(t, s)
 			p.set(t)
@@ -188,6 +191,9 @@ const nobody = 65534
 func newPlay(t *testing.T, s scene) *play {
 	t.Helper()
 	w := newWorld(t, sandbox.Options{})
+	if s.reader == "" {
+		s.reader = caches.Cosign
+	}
 	dir, err := os.MkdirTemp("", "play")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
@@ -198,17 +204,22 @@ func newPlay(t *testing.T, s scene) *play {
 		url = publicMirror
 	}
 	p.cache = filepath.Join(p.base, strings.NewReplacer("https://", "", "http://", "", ":", "-").Replace(url))
+	if s.reader != caches.Cosign {
+		p.cache = filepath.Join(p.base, otherName(s.reader, url))
+	}
 	sh(t, "cp", tufkeeper(t), p.program)
 	must(t, os.MkdirAll(filepath.Join(dir, "now"), 0o700))
 	must(t, os.WriteFile(filepath.Join(dir, "root.json"), p.repo.InitialRoot(), 0o644))
 
 	p.configure(t, p.mirror, filepath.Join(dir, "none"))
-	if p.runAlone(t, "refresh"); s.command()[0] == "refresh" {
+	p.runAlone(t, "refresh")
+	if s.reader == caches.Cosign {
 		must(t, p.read(p.base))
-		must(t, s.newer(p.repo))
 	} else {
-		must(t, p.read(p.base))
-		must(t, s.newer(p.repo))
+		p.fillOther(t)
+	}
+	must(t, s.newer(p.repo))
+	if s.command()[0] != "refresh" {
 		p.runAlone(t, "refresh")
 	}
 	p.configure(t, url, p.base)
@@ -218,7 +229,7 @@ func newPlay(t *testing.T, s scene) *play {
 
 // configure writes the config. The store goes by the mirror's name, so that it may be
 // filled from a mirror on this machine and then stand for the public one.
-func (p *play) configure(t *testing.T, url, caches string) {
+func (p *play) configure(t *testing.T, url, base string) {
 	t.Helper()
 	text := fmt.Sprintf(`state_dir   = %q
 status_file = %q
@@ -229,7 +240,7 @@ mirror "test" {
   soak         = "0s"
 }
 caches {
-  paths = [%q]
+  %s
   quiet = "0s"
 }
 clients {
@@ -237,7 +248,7 @@ clients {
   globs       = []
   packages    = []
 }
-`, filepath.Join(p.dir, "now/state"), filepath.Join(p.dir, "now/status.json"), url, filepath.Join(p.dir, "root.json"), caches)
+`, filepath.Join(p.dir, "now/state"), filepath.Join(p.dir, "now/status.json"), url, filepath.Join(p.dir, "root.json"), p.placed(base, url))
 	must(t, os.WriteFile(p.config, []byte(text), 0o644))
 	p.give(t)
 }
@@ -314,6 +325,9 @@ func span(calls []call) (first, last int) {
 // readCopy has the client read a copy of the cache, which it may change.
 func (p *play) readCopy(t *testing.T) error {
 	t.Helper()
+	if p.reader != caches.Cosign {
+		return p.judgeOther(t)
+	}
 	copied := filepath.Join(p.dir, "copy")
 	sh(t, "rm", "-rf", copied)
 	if err := exec.CommandContext(t.Context(), "cp", "-a", p.base, copied).Run(); err != nil {
@@ -369,9 +383,9 @@ func (p *play) leftovers(t *testing.T) (left []string) {
 // left in it that is ours, and a client that works.
 func (p *play) wantWhole(t *testing.T, label string) {
 	t.Helper()
-	past := time.Now().Add(-2 * time.Hour)
+	past := unix.NsecToTimespec(time.Now().Add(-2 * time.Hour).UnixNano())
 	for _, name := range p.leftovers(t) {
-		must(t, os.Chtimes(name, past, past))
+		must(t, unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{past, past}, unix.AT_SYMLINK_NOFOLLOW))
 	}
 	cmd := p.tufkeeper("caches", "--mend", "--json")
 	out, err := cmd.Output()
