@@ -147,10 +147,11 @@ func shape(data []byte) string {
 	return notJSON
 }
 
-// quote makes a path fit to be typed into a shell, on one line.
+// quote makes a path fit to be typed into a shell, on one line. A leading "=" means
+// something to zsh, a comma at the end to a reader.
 func quote(path string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@,%=:"
-	if path != "" && strings.Trim(path, plain) == "" {
+	if path != "" && strings.Trim(path, plain) == "" && !strings.ContainsAny(path[:1], "=-") && !strings.ContainsAny(path[len(path)-1:], ",") {
 		return path
 	}
 	if strconv.Quote(path) == `"`+path+`"` { // no control character, no quote, no backslash

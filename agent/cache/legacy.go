@@ -14,8 +14,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tufkeeper/tufkeeper/agent/leveldb"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
@@ -46,9 +48,9 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 	names, _, err := entries(base)
 	if remote := readRemote(base); err == nil && remote.needsDir(names) != "" {
 		// What an initialize by an older cosign leaves behind an upgrade.
-		in.Detail += fmt.Sprintf("; remote.json names %q, for which cosign 2.5.1 and newer find no root here", remote.url)
+		in.Detail += fmt.Sprintf("; remote.json names %s, for which cosign 2.5.1 and newer find no root here", named(remote.url))
 		in.NoRootFor = remote.url
-		in.Remedy = cmp.Or(in.Remedy, initialize(remote.url)) // with cosign 2.5.1 or newer
+		in.Remedy = cmp.Or(in.Remedy, c.initialize(remote.url)) // with cosign 2.5.1 or newer
 	}
 	return in
 }
@@ -116,7 +118,7 @@ func (c Cache) legacyDamage(all ...Damage) Inspection {
 			state = Unusable
 		}
 	}
-	steps = append(slices.Compact(steps), initialize(c.URL))
+	steps = append(slices.Compact(steps), c.initialize(c.URL))
 	return Inspection{
 		State:       state,
 		Detail:      "a legacy cache; " + tell(all),
@@ -127,12 +129,34 @@ func (c Cache) legacyDamage(all ...Damage) Inspection {
 }
 
 // initialize is what to type for cosign to fill its cache anew from a mirror. Without
-// a mirror it goes to the public one.
-func initialize(url string) string {
-	if url == "" || url == publicMirror || strings.Contains(url, oldBucketHost) {
+// a mirror it goes to the public one. What remote.json holds instead of a URL is never
+// part of a command: the file is moved out of the way.
+func (c Cache) initialize(mirror string) string {
+	switch {
+	case mirror == "" || mirror == publicMirror:
+		return "cosign initialize"
+	case !isURL(mirror):
+		path := filepath.Join(c.Base, remoteName)
+		return "mv " + quote(path) + " " + quote(path+".broken")
+	case strings.Contains(mirror, oldBucketHost):
 		return "cosign initialize"
 	}
-	return "cosign initialize --mirror " + quote(url) + " --root FILE"
+	return "cosign initialize --mirror " + quote(mirror) + " --root FILE"
+}
+
+// isURL says whether a mirror is named by what everybody reads as the URL of one.
+func isURL(mirror string) bool {
+	u, err := url.Parse(mirror)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Opaque == "" &&
+		!strings.ContainsFunc(mirror, func(r rune) bool { return r <= ' ' || !strconv.IsPrint(r) || r == utf8.RuneError })
+}
+
+// named tells which mirror remote.json names.
+func named(mirror string) string {
+	if isURL(mirror) {
+		return strconv.Quote(mirror)
+	}
+	return fmt.Sprintf("no URL but %q", mirror)
 }
 
 func (c Cache) judgeLegacy(base *os.Root, held map[string][]byte, set *trust.Set, now time.Time) Inspection {

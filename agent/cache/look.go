@@ -4,7 +4,6 @@ package cache
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -132,8 +131,8 @@ func (l *look) open() (err error) {
 	}
 	if errors.Is(err, fs.ErrNotExist) && c.URL != "" && l.remote.url == c.URL {
 		return &UnusableError{Path: c.Path,
-			Reason: fmt.Sprintf("does not exist, and remote.json names its mirror, %q", c.URL),
-			Remedy: "cosign initialize --mirror " + quote(c.URL) + " --root FILE"}
+			Reason: "does not exist, and remote.json names " + named(c.URL),
+			Remedy: c.initialize(c.URL)}
 	}
 	if l.dir, err = openIn(l.base, c.Path); err != nil {
 		return err

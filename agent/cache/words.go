@@ -86,7 +86,7 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 		path := l.cache.Base + "/" + remoteName
 		remedy = "mv " + quote(path) + " " + quote(path+".broken") // it may be a directory
 		if l.cache.URL != "" && l.cache.URL != publicMirror {
-			remedy += " && " + initialize(l.cache.URL)
+			remedy += " && " + l.cache.initialize(l.cache.URL)
 		}
 		return "cosign 2.5.1 and newer fail on every run", remedy
 	case d.File == rootFile && l.startsHere() && d.What == "missing":
@@ -137,7 +137,10 @@ func (l *look) program() string {
 func (l *look) startAnew() string {
 	switch {
 	case l.cosigns():
-		return initialize(cmp.Or(l.cache.URL, "URL"))
+		if l.cache.URL == "" {
+			return "cosign initialize --mirror URL --root FILE"
+		}
+		return l.cache.initialize(l.cache.URL)
 	case l.cache.Reader == SigstorePython:
 		return "sigstore --instance " + quote(cmp.Or(l.cache.URL, "URL")) + " trust-instance FILE"
 	}

@@ -38,7 +38,7 @@ func Advise(m *client.Model, c client.Client, host HostFacts, required string) A
 	a.dist, a.listed = m.PackagedIn(host.ID, host.Like, host.Release, c.Name)
 	a.private = slices.ContainsFunc(host.Homes, func(home string) bool { return strings.HasPrefix(c.Path, strings.TrimSuffix(home, "/")+"/") })
 	a.advise()
-	a.line = Line(a.line)
+	a.line = Todo(a.line)
 	return Advice{Line: a.line, Steps: a.steps}
 }
 

@@ -58,5 +58,6 @@ func globOf(path string) string {
 		}
 		b.WriteRune(r)
 	}
-	return strconv.QuoteToGraphic(b.String())
+	// Neither a template of the configuration nor, should it be pasted there, of a shell.
+	return strings.NewReplacer("$", `\u0024`, "`", `\u0060`, "!", `\u0021`).Replace(strconv.QuoteToGraphic(b.String()))
 }

@@ -198,37 +198,37 @@ func Catalogue() []Condition {
 		{
 			Code: CosignOutdated, Severity: Critical,
 			Summary:   `cosign {version} at {path} cannot read mirror {mirror}: {reason}{needs}{until}`,
-			Remedy:    `install the newest cosign in place of {path}`,
+			Remedy:    `install the newest cosign in place of {typed}`,
 			ClearedBy: `a newer cosign, or none, at that path; a warning for a file in a home; exclude the path in the configuration to silence it`,
 		},
 		{
 			Code: ClientOutdated, Severity: Critical,
 			Summary:   `{client} at {path} cannot read mirror {mirror}: {reason}{needs}{until}`,
-			Remedy:    `install the newest {name} in place of {path}`,
+			Remedy:    `install the newest {name} in place of {typed}`,
 			ClearedBy: `a newer client, or none, at that path; a warning for a file in a home; exclude the path in the configuration to silence it`,
 		},
 		{
 			Code: ClientEndangered, Severity: Warning,
 			Summary:   `{client} at {path} cannot read mirror {mirror}, a preview: it will break when production adopts this: {reason}{needs}`,
-			Remedy:    `replace {path} before the change reaches the mirror it uses`,
+			Remedy:    `replace {typed} before the change reaches the mirror it uses`,
 			ClearedBy: `a newer client at that path; silent while the same file is reported as outdated`,
 		},
 		{
 			Code: ClientVulnerable, Severity: Warning,
 			Summary:   `{client} at {path} has a known vulnerability: {reason}`,
-			Remedy:    `install the newest {name} in place of {path}`,
+			Remedy:    `install the newest {name} in place of {typed}`,
 			ClearedBy: `a newer client, or none, at that path`,
 		},
 		{
 			Code: ClientBelowMinimum, Severity: Warning,
 			Summary:   `{client} at {path} is not accepted by the configuration: {reason}`,
-			Remedy:    `install the newest {name} in place of {path}`,
+			Remedy:    `install the newest {name} in place of {typed}`,
 			ClearedBy: `a client at that path which is not older than its minimum in the configuration, or none; it counts as outdated whatever it can read`,
 		},
 		{
 			Code: ClientUnknown, Severity: Warning,
 			Summary:   `nobody can tell whether {client} at {path} reads mirror {mirror}: {reason}`,
-			Remedy:    `install a released build in place of {path}, or exclude it in the configuration`,
+			Remedy:    `install a released build in place of {typed}, or exclude it in the configuration`,
 			ClearedBy: `a client whose libraries can be told, or none, at that path; exclude the path in the configuration to silence it`,
 		},
 		{

@@ -29,10 +29,10 @@ func Plain(s string) string {
 
 // Typed returns text from outside as one word of a shell command: what a person
 // copies from a remedy must name that path and do nothing else, whatever somebody
-// has called it.
+// has called it. A leading "=" means something to zsh, a comma at the end to a reader.
 func Typed(s string) string {
 	switch {
-	case s != "" && strings.IndexFunc(s, needsQuotes) < 0:
+	case s != "" && strings.IndexFunc(s, needsQuotes) < 0 && !strings.ContainsAny(s[:1], "=-") && !strings.ContainsAny(s[len(s)-1:], ","):
 		return s
 	case printable(s):
 		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
@@ -57,12 +57,17 @@ func needsQuotes(r rune) bool {
 // Line makes one safe, bounded line of a text that is quoted already where it
 // holds something from outside: whatever is still not printable is escaped.
 func Line(s string) string {
+	s = oneLine(s)
+	if utf8.RuneCountInString(s) > maxLine {
+		s = string([]rune(s)[:maxLine-1]) + "…"
+	}
+	return s
+}
+
+func oneLine(s string) string {
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }), " ")
 	if !printable(s) {
 		s = strings.ReplaceAll(strings.Trim(strconv.Quote(s), `"`), `\"`, `"`)
-	}
-	if utf8.RuneCountInString(s) > maxLine {
-		s = string([]rune(s)[:maxLine-1]) + "…"
 	}
 	return s
 }

@@ -5,7 +5,6 @@ package status
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/health"
@@ -111,24 +110,4 @@ func (c Cache) whose() string {
 		return text + "; only reported on" // why that is so matters where something is wrong
 	}
 	return joined(": ", text+"; only reported on", c.PolicyWhy)
-}
-
-// todo tells what to type: one command is continued as a shell reads it on, and in
-// prose a word of it is never broken where it fits a line.
-func (p *page) todo(text string) {
-	text, width := health.Line(text), p.width()-len(indent)-2
-	lines := typed(text, width)
-	if strings.Contains(text, ", ") || strings.Contains(text, "; ") || strings.Contains(text, ": ") {
-		for i, l := range lines {
-			lines[i] = strings.TrimLeft(strings.TrimSuffix(l, ` \`), " ")
-		}
-	}
-	if slices.ContainsFunc(lines, func(l string) bool { return len([]rune(l)) > width && len(strings.Fields(l)) > 1 }) {
-		lines = wrap(text, width) // quotes that hold a whole sentence
-	}
-	lead := "→ "
-	for _, l := range lines {
-		p.line(indent, p.paint(note, lead+l))
-		lead = "  "
-	}
 }

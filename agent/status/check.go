@@ -37,7 +37,11 @@ func Check(w io.Writer, r Report, now time.Time) int {
 	for _, p := range r.Problems {
 		line := fmt.Sprintf("%s %s: %s", strings.ToUpper(string(p.Severity)), health.Plain(p.Code), health.Line(p.Summary))
 		if p.Remedy != "" {
-			line += "; to do: " + health.Line(p.Remedy)
+			if todo := health.Todo(p.Remedy); todo == health.Line(p.Remedy) && todo == unpiped(todo) {
+				line += "; to do: " + todo
+			} else { // a command that is cut off or changed is another one
+				line += "; to do: as tufkeeper status says"
+			}
 		}
 		b.WriteString(unpiped(line) + "\n")
 	}

@@ -113,58 +113,10 @@ func (p *page) advice(steps []string) {
 	}
 	p.line(indent, p.paint(note, "to do:"))
 	for _, step := range steps {
-		for _, l := range typed(health.Line(step), p.width()-len(indent)-2) {
+		for _, l := range typed(health.Todo(step), p.width()-len(indent)-2) {
 			p.line(indent, "  ", l)
 		}
 	}
-}
-
-// typed breaks a line of shell at spaces outside of quotes, so that typed as it
-// stands it means the same. A word is never broken, however wide.
-func typed(step string, width int) []string {
-	if comment, ok := strings.CutPrefix(step, "# "); ok {
-		lines := wrap(comment, width-2)
-		for i := range lines {
-			lines[i] = "# " + lines[i]
-		}
-		return lines
-	}
-	if len([]rune(step)) <= width {
-		return []string{step}
-	}
-	all := words(step)
-	lines, line := []string{}, all[0]
-	for _, word := range all[1:] {
-		if len([]rune(line+" "+word+` \`)) > width {
-			lines, line = append(lines, line+` \`), "  "+word
-			continue
-		}
-		line += " " + word
-	}
-	return append(lines, line)
-}
-
-// words are what a line of shell is made of: parts between spaces that no quotes hold.
-func words(step string) []string {
-	var all []string
-	var quote, last rune
-	word := ""
-	for _, r := range step {
-		switch {
-		case quote == 0 && r == ' ' && last != '\\':
-			if word != "" {
-				all = append(all, word)
-			}
-			word, last = "", r
-			continue
-		case quote == 0 && (r == '\'' || r == '"') && last != '\\':
-			quote = r
-		case r == quote:
-			quote = 0
-		}
-		word, last = word+string(r), r
-	}
-	return append(all, word)
 }
 
 // judgement tells why a verdict is not "ok"; whole tells where the client starts,
@@ -212,9 +164,9 @@ func (p *page) judgement(j health.Judgement, whole bool) {
 	}
 	var told []string
 	for _, reason := range j.Reasons { // no release is the answer to them
-		if remedy := health.Line(reason.Remedy); remedy != "" && !slices.Contains(told, remedy) {
+		if remedy := health.Todo(reason.Remedy); remedy != "" && !slices.Contains(told, remedy) {
 			told = append(told, remedy)
-			p.para(note, "→ ", remedy)
+			p.todo(remedy)
 		}
 	}
 }

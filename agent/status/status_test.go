@@ -365,8 +365,10 @@ func TestNoTextEscapes(t *testing.T) {
 			}
 			for line := range strings.Lines(b.String()) {
 				line = strings.TrimSuffix(line, "\n")
-				// A word of what is to be typed is never broken.
-				oneWord := len(strings.Fields(strings.TrimSuffix(line, ` \`))) == 1
+				// A word of what is to be typed is never broken, and no line of prose begins
+				// with what may be a path.
+				words, _ := health.Words(strings.TrimSuffix(line, ` \`))
+				oneWord := len(words) < 2 || utf8.RuneCountInString(line[:len(line)-len(strings.TrimLeft(line, " "))]+strings.Join(words[:len(words)-1], " ")) <= limit
 				if n := utf8.RuneCountInString(line); n > limit && !oneWord {
 					t.Errorf("width %d: %d columns: %q", width, n, line)
 				}

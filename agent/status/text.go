@@ -222,7 +222,7 @@ func (p *page) problems() {
 		p.line(p.mark(t), " ", p.paint(t, code), "  ", p.paint(dim, label))
 		p.para(plain, "", problem.Summary)
 		if problem.Remedy != "" {
-			p.para(note, "→ ", problem.Remedy)
+			p.todo(problem.Remedy)
 		}
 	}
 }
