@@ -108,7 +108,7 @@ func twoStates(tb testing.TB) (*trust.Set, trust.Files) {
 func (d *den) place1(t *testing.T, where, what byte, canary string, now, before trust.Files) {
 	t.Helper()
 	names := []string{"timestamp.json", "snapshot.json", "targets.json", "root.json", "root_history/1.root.json", "target file",
-		"root_history", "../remote.json", "../" + filepath.Base(d.dir) + ".json", ".tufkeeper-X", "tuf_tmp1", "unknown", "targets", "root_history/2.root.json"}
+		"root_history", "../remote.json", "../" + filepath.Base(d.dir) + ".json", ".tufkeeper-" + "AAAAAAAAAAAAAAAAAAAAAAAAAX", "tuf_tmp1", "unknown", "targets", "root_history/2.root.json"}
 	name := names[int(where)%len(names)]
 	if d.dir == d.place && len(name) > 2 && name[:2] == ".." {
 		return

@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/durable"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
@@ -293,7 +294,7 @@ func TestDeepTrees(t *testing.T) {
 		set := d.set(t)
 		for where, at := range map[string]string{
 			"timestamp.json": d.path("timestamp.json"), "target file": d.target(), "beside": d.path("beside"),
-			"a leftover of ours": d.path(".tufkeeper-DEEP"), "a leftover of a client": d.path("tuf_tmp1"), "in the base": filepath.Join(d.place, ".tufkeeper-DEEP"),
+			"a leftover of ours": d.path(durable.TempPrefix + strings.Repeat("D", 26)), "a leftover of a client": d.path("tuf_tmp1"), "in the base": filepath.Join(d.place, durable.TempPrefix+strings.Repeat("D", 26)),
 		} {
 			must(t, os.RemoveAll(at))
 			must(t, os.Rename(deep, at))

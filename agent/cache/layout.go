@@ -56,9 +56,12 @@ type rules struct {
 	// What its client gets over by itself, in the file it starts from, in other metadata,
 	// and in target files.
 	rootHeals, roleHeals, targetHeals faults
-	// temp matches what its client leaves in a cache when it is killed; nil for nothing.
-	temp *regexp.Regexp
-	kept bool
+	// temp matches the names of what its client leaves in a cache when it is killed; nil
+	// for nothing. Where vague, somebody else may give a file such a name: only one with
+	// the mode and the beginning of what that client writes is taken for its own.
+	temp  *regexp.Regexp
+	vague bool
+	kept  bool
 }
 
 // faults are kinds of damage.
@@ -81,7 +84,7 @@ var layouts = map[Layout]rules{
 		dir: DirName, role: url.PathEscape, target: url.PathEscape,
 		told: true, rolePerm: 0o644, targetPerm: 0o644,
 		roleHeals: unsigned | locked | linked, targetHeals: content,
-		temp: regexp.MustCompile(`^tuf_tmp`), kept: true,
+		temp: regexp.MustCompile(`^tuf_tmp[0-9]+$`), kept: true,
 	},
 	LayoutSigstoreJS: {
 		dir: dirNameJS, role: escapeJS, target: escapeJS,
@@ -92,13 +95,13 @@ var layouts = map[Layout]rules{
 		dir: dirNamePython, role: escapePython, target: escapePython,
 		history: true, apart: true, rolePerm: 0o600, targetPerm: 0o644,
 		roleHeals: content | locked | linked, // offline, target files are believed as they are
-		temp:      regexp.MustCompile(`^tmp[a-z0-9_]{8}$`), kept: true,
+		temp:      regexp.MustCompile(`^tmp[a-z0-9_]{8}$`), vague: true, kept: true,
 	},
 	LayoutSigstoreRuby: {
 		dir: dirNameRuby, role: escapeForm, target: escapeForm,
 		anchored: true, apart: true, rolePerm: 0o600, targetPerm: 0o644,
 		roleHeals: unsigned | linked,
-		temp:      regexp.MustCompile(`^[0-9]{8}-[0-9]+-[a-z0-9]+$`), kept: true,
+		temp:      regexp.MustCompile(`^[0-9]{8}-[0-9]+-[a-z0-9]+$`), vague: true, kept: true,
 	},
 	LayoutSigstoreJava: {
 		role: asItIs, target: escapeForm,

@@ -3,6 +3,7 @@
 package cache_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -172,12 +173,17 @@ func TestTargetFilesThatAreBelievedAreJudged(t *testing.T) {
 
 // What clients leave that were killed is removed after an hour, and nothing else.
 func TestLeftoversOfEveryLayout(t *testing.T) {
+	today := later().Format("20060102")
 	left := map[cache.Reader][]string{
 		cache.Cosign:         {"tuf_tmp123"},
 		cache.SigstorePython: {"tmpab_d1234", "root_history/tmpabcdefgh"},
-		cache.SigstoreRuby:   {"20261122-4711-a1b2c3"},
+		cache.SigstoreRuby:   {today + "-4711-a1b2c3"},
 	}
-	all := []string{"tuf_tmp123", "tmpab_d1234", "20261122-4711-a1b2c3", "tmp", "notes"}
+	all := []string{"tuf_tmp123", "tmpab_d1234", today + "-4711-a1b2c3", "tmp", "notes"}
+	theirs := map[string]string{ // of anybody else, by name, content or mode
+		"tmpbackup_1": "precious", today + "-1-backup": "precious", "tmp20261122": "{ but for all to read",
+		today + "-1-shared": "{ but for all to read", "20261322-1-a": "", "19991231-1-a": "", "20991231-1-a": "",
+	}
 	eachReader(t, func(t *testing.T, d *den) {
 		old := later().Add(-2 * time.Hour)
 		want := left[d.reader]
@@ -186,7 +192,15 @@ func TestLeftoversOfEveryLayout(t *testing.T) {
 		}
 		files := append(all, want...)
 		for _, name := range files {
-			put(t, d.path(name), nil)
+			must(t, os.WriteFile(d.path(name), []byte("{")[:len(name)%2], 0o600))
+			must(t, os.Chtimes(d.path(name), old, old))
+		}
+		for name, content := range theirs {
+			mode := fs.FileMode(0o600)
+			if strings.HasPrefix(content, "{") {
+				mode = 0o644
+			}
+			must(t, os.WriteFile(d.path(name), []byte(content), mode))
 			must(t, os.Chtimes(d.path(name), old, old))
 		}
 		young := map[bool]string{true: "tuf_tmp9", false: "tmp00000000"}[d.layout == cache.LayoutSigstoreGo]
@@ -202,6 +216,11 @@ func TestLeftoversOfEveryLayout(t *testing.T) {
 		}
 		if _, err := os.Lstat(d.path(young)); err != nil {
 			t.Errorf("what may be in use is gone: %v", err)
+		}
+		for name := range theirs {
+			if _, err := os.Lstat(d.path(name)); err != nil {
+				t.Errorf("somebody's file is gone: %v", err)
+			}
 		}
 	})
 }

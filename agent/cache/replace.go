@@ -68,7 +68,7 @@ func (c Cache) replace(set *trust.Set, now time.Time, o WriteOptions, done *Chan
 	defer l.close()
 	steps, why := l.plan(o)
 	if len(steps) == 0 {
-		return errors.Join(why, l.sweep(done))
+		return errors.Join(why, l.sweep(o, done))
 	}
 	if wait := l.quietFor(o.Quiet); wait > 0 && done.Empty() {
 		return &BusyError{RetryAfter: wait}
@@ -82,7 +82,7 @@ func (c Cache) replace(set *trust.Set, now time.Time, o WriteOptions, done *Chan
 	if err := l.carryOut(steps, o, done); err != nil {
 		return err
 	}
-	return l.sweep(done)
+	return l.sweep(o, done)
 }
 
 func errIf(is bool, err error) error {

@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
+	"github.com/tufkeeper/tufkeeper/agent/durable"
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
@@ -446,16 +448,21 @@ func TestTimeInTheFuture(t *testing.T) {
 func TestLeftoversAreSwept(t *testing.T) {
 	r := filled(t, sandbox.Options{})
 	old := time.Now().Add(-2 * time.Hour)
-	for _, name := range []string{"tuf_tmp1", ".tufkeeper-A", "targets/.tufkeeper-B", "../.tufkeeper-C"} {
+	temp := durable.TempPrefix + strings.Repeat("A", 25)
+	theirs := []string{"notes", "tuf_tmp_my_notes.tar.gz", "tuf_tmp.backup", ".tufkeeper-notes", "targets/.tufkeeper-B", "../.tufkeeper-config.hcl"}
+	for _, name := range append([]string{"tuf_tmp1", temp + "A", "targets/" + temp + "B", "../" + temp + "C"}, theirs...) {
 		put(t, r.path(name), nil)
 		must(t, os.Chtimes(r.path(name), old, old))
 	}
-	put(t, r.path("notes"), nil)
-	must(t, os.Chtimes(r.path("notes"), old, old))
 	put(t, r.path("tuf_tmp2"), nil)
 	must(t, os.Mkdir(r.path("tuf_tmp3"), 0o700))
 	must(t, os.Chtimes(r.path("tuf_tmp3"), old, old))
-	change := r.replace(t, cache.WriteOptions{Mend: true})
+	ours := []string{"../" + temp + "C", temp + "A", "targets/" + temp + "B"}
+	change := r.replace(t, cache.WriteOptions{Publish: true})
+	if slices.Sort(change.Removed); !slices.Equal(change.Removed, ours) {
+		t.Errorf("removed %q, want %q: a client's are not ours to take where nothing is mended", change.Removed, ours)
+	}
+	change = r.replace(t, cache.WriteOptions{Mend: true})
 	if !slices.Equal(change.Removed, []string{"tuf_tmp1"}) {
 		t.Errorf("removed %q, want tuf_tmp1", change.Removed)
 	}
@@ -463,12 +470,12 @@ func TestLeftoversAreSwept(t *testing.T) {
 	for path := range picture(t, r.base) {
 		left = append(left, filepath.Base(path))
 	}
-	for _, name := range []string{"notes", "tuf_tmp2", "tuf_tmp3"} {
-		if !slices.Contains(left, name) {
+	for _, name := range append([]string{"tuf_tmp2", "tuf_tmp3"}, theirs...) {
+		if !slices.Contains(left, filepath.Base(name)) {
 			t.Errorf("%s is gone", name)
 		}
 	}
-	for _, name := range []string{"tuf_tmp1", ".tufkeeper-A", ".tufkeeper-B", ".tufkeeper-C"} {
+	for _, name := range []string{"tuf_tmp1", temp + "A", temp + "B", temp + "C"} {
 		if slices.Contains(left, name) {
 			t.Errorf("%s is left", name)
 		}

@@ -30,6 +30,13 @@ import (
 // TempPrefix begins the name of everything that is staged and not yet in place.
 const TempPrefix = ".tufkeeper-"
 
+// IsTemp says whether name is one that was made for something staged: the prefix and
+// the text of [rand.Text], and not what somebody else called after us.
+func IsTemp(name string) bool {
+	random, ours := strings.CutPrefix(name, TempPrefix)
+	return ours && len(random) >= 26 && strings.Trim(random, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+}
+
 // A Staged file is written and synced under a temporary name, and waits to take
 // its final one. It is not safe for concurrent use.
 type Staged struct {
@@ -146,7 +153,7 @@ func Relink(dir *os.Root, link, target string) error {
 }
 
 // Sweep removes from the directory sub of dir ("." is dir itself) what a crash
-// left under [TempPrefix], if it was last changed longer than olderThan before
+// left (see [IsTemp]), if it was last changed longer than olderThan before
 // now: what is younger may belong to a writer at work. It goes on after an error
 // and returns all of them.
 func Sweep(dir *os.Root, sub string, olderThan time.Duration, now time.Time) error {
@@ -160,7 +167,7 @@ func Sweep(dir *os.Root, sub string, olderThan time.Duration, now time.Time) err
 	}
 	var errs []error
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), TempPrefix) {
+		if !IsTemp(e.Name()) {
 			continue
 		}
 		name := filepath.Join(sub, e.Name())

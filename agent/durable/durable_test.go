@@ -307,14 +307,15 @@ func TestSweepTakesOnlyItsOwnOldLeftovers(t *testing.T) {
 	outside := t.TempDir()
 	write(t, filepath.Join(outside, "precious"), "x")
 	now := time.Now()
-	for _, name := range []string{"old", "young", "link", "set"} {
-		name = filepath.Join(path, durable.TempPrefix+name)
-		switch filepath.Base(name) {
-		case durable.TempPrefix + "link":
+	temp := func(kind string) string { return durable.TempPrefix + strings.Repeat("A", 26-len(kind)) + kind }
+	for _, kind := range []string{"OLD", "YOUNG", "LINK", "SET"} {
+		name := filepath.Join(path, temp(kind))
+		switch kind {
+		case "LINK":
 			if err := os.Symlink(outside, name); err != nil {
 				t.Fatal(err)
 			}
-		case durable.TempPrefix + "set":
+		case "SET":
 			if err := os.Mkdir(name, 0o700); err != nil {
 				t.Fatal(err)
 			}
@@ -323,15 +324,20 @@ func TestSweepTakesOnlyItsOwnOldLeftovers(t *testing.T) {
 			write(t, name, "")
 		}
 	}
-	write(t, filepath.Join(path, "tuf_tmp1"), "")
-	young := filepath.Join(path, durable.TempPrefix+"young")
+	others := []string{"tuf_tmp1", durable.TempPrefix + "notes", durable.TempPrefix + "CONFIG.HCL-OF-LAST-YEAR-00", temp("OLD") + "~", durable.TempPrefix}
+	for _, name := range others {
+		write(t, filepath.Join(path, name), "")
+	}
+	young := filepath.Join(path, temp("YOUNG"))
 	if err := os.Chtimes(young, now, now.Add(90*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if err := durable.Sweep(dir, ".", time.Hour, now.Add(2*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	wantNames(t, path, durable.TempPrefix+"young", "tuf_tmp1")
+	want := append(others, temp("YOUNG"))
+	slices.Sort(want)
+	wantNames(t, path, want...)
 	wantContent(t, filepath.Join(outside, "precious"), "x")
 	if err := durable.Sweep(dir, "missing", 0, now); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing directory: got %v", err)

@@ -4,6 +4,7 @@ package store_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -377,7 +378,8 @@ func TestOpenMakesAPrivateDirectoryAndSweepsLeftovers(t *testing.T) {
 	if info.Mode().Perm() != 0o700 {
 		t.Errorf("mode is %v, want 0700", info.Mode().Perm())
 	}
-	leftovers := []string{durable.TempPrefix + "x", "root_history/" + durable.TempPrefix + "y", "sets/" + durable.TempPrefix + "z/deep"}
+	temp := durable.TempPrefix + rand.Text()
+	leftovers := []string{temp, "root_history/" + temp, "sets/" + temp + "/deep"}
 	for _, name := range leftovers {
 		must(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
 	}
