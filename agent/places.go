@@ -77,6 +77,8 @@ func (ps places) policy(c cache.Cache) (config.Policy, string) {
 		return p, fmt.Sprintf("the configuration says %q", p)
 	case c.Layout == cache.LayoutLegacy:
 		return config.PolicyReport, "a legacy cache is never written"
+	case i < 0 && c.Path == c.Base && c.Layout != cache.LayoutSigstoreJava: // which holds many mirrors'
+		return config.PolicyReport, "only its owner can act on the place as a whole"
 	case i < 0:
 		return config.PolicyReport, "its mirror is not configured"
 	case ps.cfg.Mirrors[i].Preview:

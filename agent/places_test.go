@@ -134,6 +134,18 @@ caches {
 	}
 }
 
+// A place that is at fault as a whole may be many mirrors'.
+func TestPlaceAsAWholeIsItsOwners(t *testing.T) {
+	cfg, err := config.Parse(nil, "", config.Env{Home: "/h", StateHome: "/s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, why := placesOf(cfg).policy(cache.Cache{Base: "/c", Path: "/c", Layout: cache.LayoutSigstoreGo, Reader: cache.Cosign})
+	if p != config.PolicyReport || why != "only its owner can act on the place as a whole" {
+		t.Errorf("got %s (%s)", p, why)
+	}
+}
+
 // By default only what we keep is written; which that is, package cache says.
 func TestOnlyLayoutsWeKeepAreWrittenByDefault(t *testing.T) {
 	c, err := config.Parse(nil, "", config.Env{Home: "/h", StateHome: "/s"})

@@ -198,7 +198,9 @@ type UnusableError struct {
 	Path   string
 	Reason string
 	Remedy string // what to type; "" when that is not for us to say
-	Left   string // the other user whose it is, and to whom it is left; "" for what breaks our client
+	// Consequence is what its client meets; "" for that it cannot work there.
+	Consequence string
+	Left        string // the other user whose it is, and to whom it is left; "" for what breaks our client
 }
 
 func (e *UnusableError) Error() string { return fmt.Sprintf("%q %s", e.Path, e.Reason) }

@@ -3,8 +3,10 @@
 package cache
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +61,7 @@ func cannotLook(err error) Inspection {
 	case errors.As(err, &u):
 		return Inspection{State: Unusable, Detail: u.Error(), Remedy: u.Remedy,
 			Damage:      []Damage{{File: ".", What: u.Reason, Object: true}},
-			Consequence: "its client fails, or cannot keep what it downloads"}
+			Consequence: cmp.Or(u.Consequence, "its client fails, or cannot keep what it downloads")}
 	case errors.Is(err, ErrBusy):
 		return Inspection{State: Foreign, Detail: "its client is at work in it: not judged"}
 	}
@@ -86,7 +88,7 @@ func (l *look) judge() Inspection {
 			in.RootVersion, in.RootSHA256 = l.root.held.Version, l.rootDigest()
 		}
 	}
-	in.Damage = append(l.around(), in.Damage...)
+	in.Damage = slices.Concat(l.around(), in.Damage, l.turnedAway())
 	in.NotBefore = l.notBefore()
 
 	switch fatal := permanent(in.Damage); {

@@ -107,6 +107,9 @@ func (l *look) open() (err error) {
 	c := l.cache
 	if _, missing := os.Lstat(c.Path); l.rules.apart && errors.Is(missing, fs.ErrNotExist) {
 		err = l.openTargets()
+		if err == nil && l.targets.kind == symlink {
+			_, err = openIn(l.targets.parent, c.Targets) // which says why not
+		}
 		if err == nil && l.targets.dir == nil {
 			err = unusable(c.Path, missing)
 		}

@@ -28,6 +28,9 @@ func openBase(base string) (*os.Root, error) {
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		target, err := filepath.EvalSymlinks(base)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &UnusableError{Path: base, Reason: "is a symbolic link that leads nowhere", Remedy: moveAway(base)}
+		}
 		if err != nil {
 			return nil, unusable(base, err)
 		}
@@ -60,7 +63,7 @@ func openIn(base *os.Root, path string) (*os.Root, error) {
 	if info.Mode()&fs.ModeSymlink != 0 {
 		return nil, &UnusableError{Path: path,
 			Reason: "is a symbolic link, and is not followed",
-			Remedy: "replace the link by a directory of its own: rm " + quote(path)}
+			Remedy: moveAway(path), Consequence: "its client follows the link; tufkeeper does not"}
 	}
 	dir, err := base.OpenRoot(name + onlyDir)
 	if err != nil {
@@ -166,6 +169,19 @@ func amongOurs(path string) bool {
 	return false
 }
 
+// notDirectory is a path that is none itself, or has a file on the way to it.
+func notDirectory(path string) error {
+	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); err == nil {
+			return &UnusableError{Path: dir, Reason: "is not a directory", Remedy: moveAway(dir)}
+		}
+	}
+	return &UnusableError{Path: path, Reason: "is not a directory"}
+}
+
+// moveAway is what to type to put something out of its client's way.
+func moveAway(path string) string { return "mv " + quote(path) + " " + quote(path+".broken") }
+
 // unreachable is a path that a directory on the way to it denies us.
 func unreachable(path string) error {
 	for dir := filepath.Dir(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
@@ -196,7 +212,7 @@ func unusable(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return &UnusableError{Path: path, Reason: "does not exist"}
 	case errors.Is(err, syscall.ENOTDIR):
-		return &UnusableError{Path: path, Reason: "is not a directory"}
+		return notDirectory(path)
 	case errors.Is(err, syscall.ELOOP):
 		return &UnusableError{Path: path, Reason: "is a symbolic link that leads nowhere"}
 	case errors.Is(err, fs.ErrPermission):

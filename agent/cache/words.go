@@ -34,6 +34,17 @@ func (l *look) around() []Damage {
 	return d
 }
 
+// turnedAway are directories that are links: a choice of the user's own. They are not
+// followed, so what is in them is not judged, and not replaced.
+func (l *look) turnedAway() (d []Damage) {
+	for _, b := range []branch{l.history.branch, l.targets} {
+		if b.kind == symlink {
+			d = append(d, Damage{File: b.name, What: symlink.String(), Object: true})
+		}
+	}
+	return d
+}
+
 // occupied says whether something else stands where a directory should.
 func (b branch) occupied() bool {
 	return b.kind == regular || b.kind == tooLarge || b.kind == special || b.kind == unreadable
@@ -82,9 +93,14 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 	file := filepath.Base(d.File)
 	isTarget := strings.HasPrefix(d.File, l.targets.name+"/") && l.targets.name != ""
 	switch {
+	case d.What == symlink.String() && (d.File == l.targets.name || d.File == l.history.name):
+		path := d.File
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(l.cache.Path, path)
+		}
+		return "its client follows the link; tufkeeper does not, and has not looked at what is there", "rm " + quote(path)
 	case d.File == l.fromPath(remoteName):
-		path := l.cache.Base + "/" + remoteName
-		remedy = "mv " + quote(path) + " " + quote(path+".broken") // it may be a directory
+		remedy = moveAway(l.cache.Base + "/" + remoteName) // it may be a directory
 		if l.cache.URL != "" && l.cache.URL != publicMirror {
 			remedy += " && " + l.cache.initialize(l.cache.URL)
 		}
@@ -94,12 +110,23 @@ func (l *look) consequence(d Damage) (consequence, remedy string) {
 			return "cosign fails: could not find cached root.json", l.startAnew()
 		}
 		if l.cache.Reader == SigstorePython {
-			remedy = l.startAnew()
+			return "its client fails: it has no root to start from", l.startAnew()
 		}
-		return "its client fails: it has no root to start from", remedy
+		remedy = "put the root.json that you trust for this mirror at " + quote(filepath.Join(l.cache.Path, rootFile))
+		if l.cache.Mirror != "" {
+			remedy += "; initial_root of the configuration names one"
+		}
+		return "its client fails: it has no root to start from", remedy // which is never ours to choose
 	case d.File == rootFile && l.startsHere():
 		if l.set == nil {
 			remedy = l.startAnew()
+		}
+		switch {
+		case d.What != symlink.String():
+		case l.rules.inPlace:
+			return "its client reads and writes through the link, which tufkeeper does not follow", remedy
+		default:
+			return "its client reads through the link (and replaces it), which tufkeeper does not follow", remedy
 		}
 		return cmp.Or(l.program(), "its client") + " fails on every run: this file is what it starts from", remedy
 	case d.File == l.checked.name && d.What == symlink.String():
@@ -144,7 +171,7 @@ func (l *look) startAnew() string {
 	case l.cache.Reader == SigstorePython:
 		return "sigstore --instance " + quote(cmp.Or(l.cache.URL, "URL")) + " trust-instance FILE"
 	}
-	return "mv " + quote(l.cache.Path) + " " + quote(l.cache.Path+".broken") // its client then starts from the root it brings
+	return moveAway(l.cache.Path) // its client then starts from the root it brings
 }
 
 // whenAlien is what it means that a client starts from a root that is not ours.
