@@ -4,9 +4,12 @@ package cache
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,4 +54,27 @@ func makeReadable(f *file) error {
 	}
 	// What was opened only to hold it cannot be changed by its descriptor alone.
 	return os.Chmod("/proc/self/fd/"+strconv.Itoa(int(held.Fd())), f.perm) //nolint:gosec // a descriptor fits
+}
+
+// renameNew renames from to to, which must not be there yet: fs.ErrExist.
+func renameNew(dir *os.Root, from, to string) error {
+	held, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	fd := int(held.Fd()) //nolint:gosec // a descriptor fits
+	err = unix.Renameat2(fd, from, fd, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
+		return renameUnlessThere(dir, from, to) // a kernel or a file system that has no such thing
+	}
+	return err
+}
+
+// changeTime is when the file itself, its mode or its name was changed last.
+func changeTime(info fs.FileInfo) time.Time {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(st.Ctim.Unix())
+	}
+	return info.ModTime()
 }

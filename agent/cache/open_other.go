@@ -6,8 +6,10 @@ package cache
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
+	"time"
 )
 
 // openDir opens one directory that is not a symbolic link.
@@ -20,3 +22,8 @@ func openDir(path string) (*os.File, error) {
 const canFix = false
 
 func makeReadable(*file) error { return errors.ErrUnsupported }
+
+// renameNew renames from to to, which must not be there yet: fs.ErrExist.
+func renameNew(dir *os.Root, from, to string) error { return renameUnlessThere(dir, from, to) }
+
+func changeTime(info fs.FileInfo) time.Time { return info.ModTime() }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/durable"
@@ -19,6 +20,7 @@ const (
 	retrySoon = time.Second // for a client that was seen at work
 	leftover  = time.Hour   // the age at which a temporary file is nobody's any more
 	checkPerm = 0o600
+	maxName   = 255             // bytes, of what file systems allow
 	inUse     = 5 * time.Second // the age of damage that may be a file being written
 )
 
@@ -96,8 +98,11 @@ func errIf(is bool, err error) error {
 func (l *look) quietFor(quiet time.Duration) time.Duration {
 	var last time.Time
 	latest := func(info fs.FileInfo) {
-		if info != nil && info.ModTime().After(last) {
-			last = info.ModTime()
+		if info == nil {
+			return
+		}
+		if at := l.written(info); at.After(last) && at.Sub(l.now) <= clockSlack {
+			last = at
 		}
 	}
 	for _, f := range l.all() {
@@ -110,11 +115,20 @@ func (l *look) quietFor(quiet time.Duration) time.Duration {
 			latest(info)
 		}
 	}
-	age := l.now.Sub(last)
-	if quiet <= 0 || age < -clockSlack {
-		return 0 // a date far in the future is a wrong clock, not a client at work
+	if quiet <= 0 {
+		return 0
 	}
-	return quiet - max(0, age)
+	return quiet - max(0, l.now.Sub(last))
+}
+
+// written is when a file was written last. Its date may be anything that somebody gave
+// it; where that is far in the future, it is the time of the last change to the file
+// itself, which is the clock's. If that is in the future too, the clock was wrong.
+func (l *look) written(info fs.FileInfo) time.Time {
+	if info.ModTime().Sub(l.now) > clockSlack {
+		return changeTime(info)
+	}
+	return info.ModTime()
 }
 
 // beingWritten is how long half a file of a client that writes in place may still be
@@ -125,7 +139,7 @@ func (l *look) beingWritten(steps []step) time.Duration {
 		if !l.rules.inPlace || s.f.grade != broken || s.f.damage.Object || s.f.info == nil {
 			continue
 		}
-		if age := l.now.Sub(s.f.info.ModTime()); age > -clockSlack {
+		if age := l.now.Sub(l.written(s.f.info)); age > -clockSlack {
 			wait = max(wait, inUse-max(0, age))
 		}
 	}
@@ -305,22 +319,37 @@ func (c *Change) mended(s step) {
 }
 
 // moveAside gives what stands at a file's name a name of its own and returns it, as
-// told.
+// told. Nothing is ever overwritten by it.
 func (l *look) moveAside(f *file) (string, error) {
-	aside := f.base + ".broken-" + l.now.UTC().Format("20060102T150405Z")
-	for n := 2; ; n++ {
-		if _, err := f.dir.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
-			break
-		} else if err != nil || n > 99 {
-			return "", fmt.Errorf("finding a free name: %w", errors.Join(err, fs.ErrExist))
+	end := ".broken-" + l.now.UTC().Format("20060102T150405Z")
+	for n := 1; n < 100; n++ {
+		numbered := end
+		if n > 1 {
+			numbered += "-" + strconv.Itoa(n)
 		}
-		aside = fmt.Sprintf("%s.broken-%s-%d", f.base, l.now.UTC().Format("20060102T150405Z"), n)
+		aside := f.base[:min(len(f.base), maxName-len(numbered))] + numbered
+		err := renameNew(f.dir, f.base, aside)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		told := filepath.Join(filepath.Dir(f.name), aside)
+		if f.name == "." {
+			told = "../" + aside
+		}
+		return told, err
 	}
-	told := filepath.Join(filepath.Dir(f.name), aside)
-	if f.name == "." {
-		told = "../" + aside
+	return "", fmt.Errorf("finding a free name: %w", fs.ErrExist)
+}
+
+// renameUnlessThere renames where there is no better way: what appears at the new name
+// between two calls is overwritten.
+func renameUnlessThere(dir *os.Root, from, to string) error {
+	if _, err := dir.Lstat(to); err == nil {
+		return fs.ErrExist
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return told, f.dir.Rename(f.base, aside)
+	return dir.Rename(from, to)
 }
 
 // sync makes what was done survive a power cut.
