@@ -47,7 +47,7 @@ func Look(ctx context.Context, cfg config.Config, env config.Env, about status.A
 				f.Unseen = append(f.Unseen, fmt.Sprintf("whether mirror %q answers: tufkeeper refresh asks it", m.Name))
 			}
 		default:
-			f.Unseen = append(f.Unseen, fmt.Sprintf("mirror %q: nothing was refreshed here yet", m.Name))
+			f.Unseen = append(f.Unseen, fmt.Sprintf("mirror %q: nothing was refreshed here yet: tufkeeper refresh does", m.Name))
 			if told := lastReported(cfg, m); told != nil && told.FailureKind == health.FailKeyType {
 				told.fill(&facts) // it offers what nobody is known to read
 			}

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -67,9 +68,7 @@ func (ps places) policy(c cache.Cache) (config.Policy, string) {
 	p, ruled := ps.cfg.Caches.PolicyFor(c.Path)
 	i := slices.IndexFunc(ps.cfg.Mirrors, func(m config.Mirror) bool { return m.Name == c.Mirror })
 	switch {
-	case slices.ContainsFunc(ps.overlaps, func(o *cache.OverlapError) bool {
-		return o.Unsafe && (o.One.Base == c.Base || o.Other.Base == c.Base)
-	}):
+	case ps.unsafe(c):
 		return least(p), "its place is another client's, too"
 	case ruled:
 		return p, fmt.Sprintf("a rule of the configuration says %q", p)
@@ -89,6 +88,19 @@ func (ps places) policy(c cache.Cache) (config.Policy, string) {
 	return p, fmt.Sprintf("the configuration says %q", p)
 }
 
+// unsafe says that two clients name their files alike where a cache lies.
+func (ps places) unsafe(c cache.Cache) bool {
+	return slices.ContainsFunc(ps.overlaps, func(o *cache.OverlapError) bool {
+		return o.Unsafe && (o.One.Base == c.Base || o.Other.Base == c.Base)
+	})
+}
+
+// noRule says that no rule would have a cache written.
+func (ps places) noRule(c cache.Cache) bool {
+	preview := slices.ContainsFunc(ps.cfg.Mirrors, func(m config.Mirror) bool { return m.Name == c.Mirror && m.Preview })
+	return ps.unsafe(c) || preview || c.Layout == cache.LayoutLegacy
+}
+
 // least is report, or ignore where that was asked for.
 func least(p config.Policy) config.Policy {
 	if p == config.PolicyIgnore {
@@ -103,6 +115,8 @@ func (ps places) checked(env config.Env) checkup.Places {
 		Caches:   ps.list,
 		Overlaps: ps.overlaps,
 		Homes:    homes(env),
+		Config:   cmp.Or(ps.cfg.Path, config.DefaultPath(env)),
+		NoRule:   ps.noRule,
 		Policy: func(c cache.Cache) (string, string) {
 			p, why := ps.policy(c)
 			return string(p), why

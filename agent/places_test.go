@@ -198,12 +198,15 @@ func TestNothingIsWrittenWherePlacesOverlap(t *testing.T) {
 func TestRuleOfTheRemedyIsOne(t *testing.T) {
 	for _, path := range []string{"/home/ada/.npm/_tuf/tuf.example.org%3A8443", "/a b/[x]*{y}/\"q\"", "/home/ada/\u00e9"} {
 		f := health.CacheFacts{
-			Cache: cache.Cache{Path: path}, Policy: "report",
+			Cache: cache.Cache{Path: path}, Policy: "report", ConfigFile: "/etc/a b.hcl",
 			Inspection: cache.Inspection{State: cache.Damaged, Damage: []cache.Damage{{File: "timestamp.json", What: "empty"}}},
 		}
 		_, rule, _ := strings.Cut(f.ToDo(), "write ")
-		rule, _, ok := strings.Cut(rule, " into the block")
-		c, err := config.Parse([]byte("caches {\n"+rule+"\n}"), "", config.Env{Home: "/h", StateHome: "/s"})
+		rule, where, ok := strings.Cut(rule, " before the other rules of the caches block in ")
+		if !strings.HasPrefix(where, "'/etc/a b.hcl', then: ") {
+			t.Errorf("%q does not say where", f.ToDo())
+		}
+		c, err := config.Parse([]byte("caches {\n"+rule+"\nrule \"/**\" { policy = \"report\" }\n}"), "", config.Env{Home: "/h", StateHome: "/s"})
 		if p, ruled := c.Caches.PolicyFor(path); !ok || err != nil || p != config.PolicyMend || !ruled {
 			t.Errorf("%q: %q gives %s, %v", path, rule, p, err)
 		}

@@ -29,6 +29,10 @@ type Places struct {
 	Homes []string
 	// Policy says, in config's words, what may be done to a cache, and why.
 	Policy func(c cache.Cache) (policy, why string)
+	// NoRule says of a cache that no rule of the configuration would have it written.
+	NoRule func(c cache.Cache) bool
+	// Config is the configuration's file, or where it would be; "" when that is nowhere.
+	Config string
 }
 
 // Caches finds the caches of p and inspects each against the last good set of its
@@ -42,7 +46,10 @@ func Caches(p Places, mirrors []cache.Mirror, now time.Time) ([]health.CacheFact
 	}
 	facts := make([]health.CacheFacts, 0, len(found))
 	for _, c := range found {
-		f := health.CacheFacts{Cache: c, System: !below(c.Path, p.Homes)}
+		f := health.CacheFacts{Cache: c, System: !below(c.Path, p.Homes), ConfigFile: p.Config, Unrefreshed: sets[c.Mirror] == nil}
+		if p.NoRule != nil {
+			f.NoRule = p.NoRule(c)
+		}
 		if f.Policy, f.PolicyWhy = p.Policy(c); f.Policy == "ignore" {
 			continue // not even looked at
 		}

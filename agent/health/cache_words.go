@@ -4,6 +4,7 @@ package health
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -19,23 +20,59 @@ func (c CacheFacts) ToDo() string {
 	mends := c.Policy == "mend" || c.Policy == ""
 	switch {
 	case in.State == cache.Ahead: // what is newer protects its client: nobody is told to remove it
-		return "tufkeeper refresh; if it stays, the mirror went back or the cache was filled from elsewhere: ask its owner before anything is removed"
+		return "ask its mirror again: tufkeeper refresh; if it stays ahead, the mirror went back or the cache was filled from elsewhere: ask its owner before anything is removed"
 	case in.Remedy != "":
 		return in.Remedy
 	case in.State == cache.Damaged, in.State == cache.Unusable && singleFiles(in.Damage):
 		switch {
 		case mends:
 			return mendNow
-		case healsAlone(in.Damage):
+		case healsAlone(in.Damage), c.NoRule:
 			return ""
 		}
-		return fmt.Sprintf("to have it mended, write rule %s { policy = \"mend\" } into the block caches of the configuration, then: %s", globOf(c.Cache.Path), mendNow)
+		return "to have it mended, " + c.rule("mend")
 	case in.State == cache.Behind && (mends || c.Policy == "publish"):
 		return mendNow
+	case in.State == cache.Behind && c.Policy == "report" && !c.NoRule:
+		return "nothing: its client brings it forward by itself; to have it done here, " + c.rule("mend")
 	case in.State == cache.Expired && c.Cache.Mirror != "":
 		return "tufkeeper refresh"
+	case in.State == cache.Foreign && len(in.Versions) > 0:
+		return c.known()
 	}
 	return ""
+}
+
+// rule says which rule to write, and where: of several that match, the first counts.
+func (c CacheFacts) rule(policy string) string {
+	return fmt.Sprintf("write rule %s { policy = %q } before the other rules of the caches block in %s, then: %s",
+		globOf(c.Cache.Path), policy, c.config(), mendNow)
+}
+
+// known says what makes a cache comparable that is well, as far as can be told.
+func (c CacheFacts) known() string {
+	if c.Cache.Mirror != "" {
+		if c.Unrefreshed {
+			return "tufkeeper refresh"
+		}
+		return ""
+	}
+	u, err := url.Parse(c.Cache.URL)
+	sane := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" &&
+		len(c.Cache.URL) <= 200 && strings.Trim(strings.ToLower(c.Cache.URL), "abcdefghijklmnopqrstuvwxyz0123456789./:_~-") == ""
+	if !sane {
+		return ""
+	}
+	return fmt.Sprintf("to have it compared, add a block mirror %q to %s, with url = %q and, as initial_root, the root that its clients were given",
+		u.Hostname(), c.config(), c.Cache.URL)
+}
+
+// config is the file that a setting belongs into.
+func (c CacheFacts) config() string {
+	if c.ConfigFile == "" {
+		return "the configuration"
+	}
+	return Typed(c.ConfigFile)
 }
 
 // singleFiles says whether all that is wrong are files in the cache's directory, or

@@ -112,6 +112,12 @@ type CacheFacts struct {
 	// or "ignore" (no finding at all); "" is not known, and judged like "mend".
 	Policy    string
 	PolicyWhy string // why it is that policy, in a clause
+	// NoRule says that no rule of the configuration would have it written.
+	NoRule bool
+	// ConfigFile is where a rule would be written; "" where that is not known.
+	ConfigFile string
+	// Unrefreshed says that nothing of its mirror is known yet.
+	Unrefreshed bool
 	// Failed is why the last attempt to write it failed; "" when it did not.
 	Failed string
 	// Left is why it was left as it is though it could be written; "" when it was not.

@@ -130,7 +130,7 @@ func hostCases() []judgeCase {
 				f.Caches[0].Inspection, f.Caches[0].Policy = wedged, "report"
 			},
 			want: []string{"warning cache-damaged cache:" + path + " "},
-			says: []string{`write rule "` + path + `" { policy = "mend" } into the block caches`},
+			says: []string{`write rule "` + path + `" { policy = "mend" } before the other rules of the caches block`},
 		},
 		{
 			name: "damage that its client repairs is its client's affair where we only report",

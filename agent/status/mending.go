@@ -149,6 +149,8 @@ func MendingsText(w io.Writer, ms []Mending, s Style) error {
 			p.para(plain, "", "left as it is: "+m.Left)
 		case m.Failed():
 			p.para(bad, "", "still "+m.State+": see below")
+		case len(m.Done) == 0 && m.Policy == "publish":
+			p.para(plain, "", "left as it is: "+m.State+`, and the policy is "publish": nothing is mended`)
 		case len(m.Done) == 0:
 			p.para(plain, "", "left as it is: "+m.State+", and nothing here mends it")
 		}

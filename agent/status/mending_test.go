@@ -84,8 +84,8 @@ func TestMendingFails(t *testing.T) {
 }
 
 func TestMendingsText(t *testing.T) {
-	ms := make([]status.Mending, 6)
-	settled := make([]status.Cache, 6)
+	ms := make([]status.Mending, 7)
+	settled := make([]status.Cache, 7)
 	for i, tc := range []struct {
 		path, policy, left string
 		done               cache.Change
@@ -101,6 +101,7 @@ func TestMendingsText(t *testing.T) {
 		{"/home/ada/.sigstore/root/roots", "mend", "", cache.Change{}, errors.New(`"/home/ada" belongs to root, not to ada`), cache.Unusable},
 		{"/home/ada/.sigstore/root/new", "mend", "the set is new, and soaks for another 6m0s", cache.Change{}, nil, cache.Behind},
 		{"/home/ada/.sigstore/root/never", "mend", "", cache.Change{}, nil, cache.Damaged},
+		{"/home/ada/.sigstore/root/forward", "publish", "", cache.Change{}, nil, cache.Damaged},
 	} {
 		c := cache.Cache{Path: tc.path, Layout: cache.LayoutSigstoreGo, Owner: "ada"}
 		ms[i].Add(c, tc.policy, tc.done, tc.err, tc.left)

@@ -56,13 +56,14 @@ func prose(text string, width int) []string {
 		words = strings.Fields(text)
 	}
 	var lines []string
-	line, chunk := "", ""
+	line, chunk, block := "", "", false
 	for i, word := range words {
+		block = word == "{" || block && word != "}"
 		if chunk != "" {
 			word = chunk + " " + word
 		}
 		chunk = word
-		if i+1 < len(words) && !wordly(words[i+1]) {
+		if i+1 < len(words) && (block || !wordly(words[i+1])) { // a block is pasted whole
 			continue
 		}
 		switch {
@@ -83,6 +84,6 @@ func prose(text string, width int) []string {
 
 // wordly says whether a word of prose is of a language, a number or a version.
 func wordly(word string) bool {
-	return word == "{" || word == "}" || strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:()-'") == "" &&
+	return strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:()-'") == "" &&
 		strings.Trim(word[:1], "'.-") != ""
 }
