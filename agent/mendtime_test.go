@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -50,27 +51,49 @@ func bases(t *testing.T, h *host, url string, n int) []string {
 	return all
 }
 
-// mended damages a file and returns how long it took until it was as before.
-func mended(t *testing.T, file string, damage func(string) error) time.Duration {
+// A mend is how long it took until a file was as before, and how long the threads of
+// this program waited for a processor meanwhile, which is the machine's doing.
+type mend struct{ took, queued time.Duration }
+
+// own is what of it was not the machine's doing.
+func (m mend) own() time.Duration { return m.took - m.queued }
+
+// queued is how long the threads of this program have waited for a processor; 0 where
+// the system does not tell.
+func queued() time.Duration {
+	threads, _ := filepath.Glob("/proc/self/task/*/schedstat") // the pattern is right
+	var all time.Duration
+	for _, name := range threads {
+		data, _ := os.ReadFile(name) // a thread may have ended
+		if fields := strings.Fields(string(data)); len(fields) > 1 {
+			n, _ := strconv.ParseInt(fields[1], 10, 64)
+			all += time.Duration(n)
+		}
+	}
+	return all
+}
+
+// mended damages a file and waits until it is as before.
+func mended(t *testing.T, file string, damage func(string) error) mend {
 	t.Helper()
 	whole, err := os.ReadFile(file)
 	if err != nil {
 		t.Error(err)
-		return 0
+		return mend{}
 	}
-	start := time.Now()
+	start, before := time.Now(), queued()
 	if err := damage(file); err != nil {
 		t.Error(err)
-		return 0
+		return mend{}
 	}
 	for time.Since(start) < 30*time.Second {
 		if data, err := os.ReadFile(file); err == nil && bytes.Equal(data, whole) {
-			return time.Since(start)
+			return mend{time.Since(start), queued() - before}
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 	t.Errorf("%s was not mended", file)
-	return time.Since(start)
+	return mend{time.Since(start), queued() - before}
 }
 
 // damages are the ways in which files of a cache are damaged here, one after the other.
@@ -84,12 +107,11 @@ var damages = []struct {
 	{"timestamp.json", func(f string) error { return os.WriteFile(f, bytes.Repeat([]byte("x"), 1000), 0o644) }},
 }
 
-// mendAll damages the cache of each base, one every step, and returns how long
-// each took, shortest first.
-func mendAll(t *testing.T, bases []string, name string, step time.Duration) []time.Duration {
+// mendAll damages the cache of each base, one every step, and returns how long each took
+// in all, shortest first, and the longest that is not the machine's doing.
+func mendAll(t *testing.T, bases []string, name string, step time.Duration) (took []time.Duration, longest time.Duration) {
 	t.Helper()
 	var mu sync.Mutex
-	var took []time.Duration
 	var all sync.WaitGroup
 	for i, base := range bases {
 		d := damages[i%len(damages)]
@@ -97,13 +119,13 @@ func mendAll(t *testing.T, bases []string, name string, step time.Duration) []ti
 			one := mended(t, filepath.Join(base, name, d.file), d.damage)
 			mu.Lock()
 			defer mu.Unlock()
-			took = append(took, one)
+			took, longest = append(took, one.took), max(longest, one.own())
 		})
 		time.Sleep(step)
 	}
 	all.Wait()
 	slices.Sort(took)
-	return took
+	return took, longest
 }
 
 // watching starts the agent of h over n caches, and waits until it has seen them all.
@@ -206,14 +228,14 @@ func TestDamageIsMendedWithinTheDebounceTime(t *testing.T) {
 			}
 			r.idle(t)
 			stalled := stalls(t)
-			took := mendAll(t, all, cache.DirName(r.url), 60*time.Millisecond)
+			took, longest := mendAll(t, all, cache.DirName(r.url), 60*time.Millisecond)
 			if early := max(tc.quiet-10*time.Millisecond, 0); took[0] < early { // the clock of a file is a tick behind
 				t.Errorf("mended after %s, while it was in use", took[0])
 			}
 			limit := max(tc.debounce, tc.quiet) + slack + stalled()
-			t.Logf("%d damages mended after %s to %s, median %s; limit %s", n, took[0], took[n-1], took[n/2], limit)
-			if took[n-1] > limit {
-				t.Errorf("mended after %s, want less than %s: %s", took[n-1], limit, took)
+			t.Logf("%d damages mended after %s to %s, median %s, the longest less what was waited for a processor %s; limit %s", n, took[0], took[n-1], took[n/2], longest, limit)
+			if longest > limit {
+				t.Errorf("mended after %s, want less than %s: %s", longest, limit, took)
 			}
 		})
 	}
@@ -241,9 +263,9 @@ func TestAMendWaitsForNoLook(t *testing.T) {
 		t.Errorf("%d clients are looked at, want %d", got, clients)
 	}
 	stalled := stalls(t)
-	took := mendAll(t, all, cache.DirName(r.url), 60*time.Millisecond)
-	t.Logf("%d damages mended after %s to %s, median %s", n, took[0], took[n-1], took[n/2])
-	if limit := 100*time.Millisecond + slack + stalled(); took[n-1] > limit {
-		t.Errorf("mended after %s, want less than %s: %s", took[n-1], limit, took)
+	took, longest := mendAll(t, all, cache.DirName(r.url), 60*time.Millisecond)
+	t.Logf("%d damages mended after %s to %s, median %s, the longest less what was waited for a processor %s", n, took[0], took[n-1], took[n/2], longest)
+	if limit := 100*time.Millisecond + slack + stalled(); longest > limit {
+		t.Errorf("mended after %s, want less than %s: %s", longest, limit, took)
 	}
 }
