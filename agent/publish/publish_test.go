@@ -148,6 +148,9 @@ func TestDamageIsMendedWithoutWaiting(t *testing.T) {
 		if r.timestamp(t) != 1 || len(out.Change.Mended) != 1 {
 			t.Errorf("timestamp %d, %+v; want 1, mended", r.timestamp(t), out)
 		}
+		if strings.Contains(log, "previous=0") {
+			t.Errorf("one thing is told twice:\n%s", log)
+		}
 		if !strings.Contains(log, "[INFO]  cache mended: layout=sigstore-go mirror=sandbox path=") || !strings.Contains(log, "file=timestamp.json what=empty took=") {
 			t.Errorf("log %q", log)
 		}
@@ -252,10 +255,9 @@ func TestWhatIsLeftAlone(t *testing.T) {
 
 func TestHostileNamesAreQuotedInTheLog(t *testing.T) {
 	r := newRig(t)
-	name := r.file("tuf_tmp\nCRITICAL \x1b[31m")
-	must(t, os.WriteFile(name, nil, 0o600))
-	old := time.Now().Add(-2 * time.Hour)
-	must(t, os.Chtimes(name, old, old))
+	r.base = filepath.Join(r.base, "home\nCRITICAL \x1b[31m")
+	r.mustRead(t)
+	must(t, os.WriteFile(r.file("timestamp.json"), nil, 0o600))
 	_, log := r.publish(t, publish.Source{Set: r.set(t)}, time.Now())
 	if !strings.Contains(log, "CRITICAL") || strings.Contains(log, "\nCRITICAL") || strings.Contains(log, "\x1b") {
 		t.Errorf("log %q", log)

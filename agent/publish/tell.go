@@ -48,14 +48,19 @@ func (p *Publisher) tell(out Outcome) {
 	for _, d := range out.Change.Mended {
 		log.Info(evMended, "file", plain(d.File), "what", d.What, "took", text(out.Took))
 	}
+	repaired := func(file string) bool {
+		return slices.ContainsFunc(out.Change.Mended, func(d cache.Damage) bool { return d.File == file })
+	}
 	told := make([]string, 0, len(out.Change.Updates))
 	for _, u := range out.Change.Updates {
 		told = append(told, u.File)
+		if u.Previous == 0 && repaired(u.File) {
+			continue // it was mended, and is told as that
+		}
 		log.Info(evPublished, "role", plain(u.Role), "version", u.Version, "previous", u.Previous, "took", text(out.Took))
 	}
 	for _, file := range out.Change.Written {
-		repaired := slices.ContainsFunc(out.Change.Mended, func(d cache.Damage) bool { return d.File == file })
-		if !repaired && !slices.Contains(told, file) {
+		if !repaired(file) && !slices.Contains(told, file) {
 			log.Info(evPublished, "file", plain(filepath.Base(file)), "took", text(out.Took))
 		}
 	}
