@@ -42,7 +42,7 @@ func (p *program) cachesCommand() *cobra.Command {
 	}
 	c := &cobra.Command{
 		Use:   "caches",
-		Short: "Lists the TUF caches of Sigstore clients, their state, and what it means",
+		Short: "Lists the caches of Sigstore clients, and what their state means",
 		Long: `caches looks at every cache now: who reads it, what state it is in, what its
 client will experience, and what to type. The states:
 

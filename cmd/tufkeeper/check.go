@@ -17,7 +17,7 @@ func (p *program) checkCommand() *cobra.Command {
 	var now bool
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Answers a monitoring system: 0 ok, 1 warning, 2 critical, 3 unknown",
+		Short: "Answers monitoring systems: 0 ok, 1 warning, 2 critical, 3 unknown",
 		Long: `check prints one line "OK|WARNING|CRITICAL|UNKNOWN - ..." with performance data
 behind "|", then a line for each problem, and exits 0, 1, 2 or 3.
 

@@ -31,7 +31,7 @@ func (p *program) clientsCommand() *cobra.Command {
 	var f clientsFlags
 	c := &cobra.Command{
 		Use:   "clients [PATH...]",
-		Short: "Lists the Sigstore clients and whether they can read the current root",
+		Short: "Lists the Sigstore clients, and whether they can read the root",
 		Long: `clients reads the Sigstore clients on this host, or those at PATH, without running
 them, and holds each against every configured mirror. PATH is a program, or what
 clients lists for a package of another language. Verdicts, worst first:

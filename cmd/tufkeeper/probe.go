@@ -34,7 +34,7 @@ func (p *program) probeCommand() *cobra.Command {
 	var f probeFlags
 	c := &cobra.Command{
 		Use:   "probe [PATH...]",
-		Short: "Runs Sigstore clients, confined, to see whether they can read the current root",
+		Short: "Runs Sigstore clients, confined, to see if they can read the root",
 		Long: `probe RUNS programs that are found on this host: the Sigstore clients it knows a
 way to probe (cosign, gitsign, tuf-client), or those at PATH. No other command of
 tufkeeper does, and the service never does by itself.
@@ -50,7 +50,7 @@ to the test.`,
 		Example: `  tufkeeper probe
   tufkeeper probe /usr/local/bin/cosign
   tufkeeper probe --mirror sigstore --json
-  tufkeeper probe --save                   let status and clients take it into account
+  tufkeeper probe --save             let status and clients take it into account
   tufkeeper probe --fail-on failed,disagrees`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.inside {

@@ -70,11 +70,11 @@ which installed client is too old for the current root before it breaks.
 
 With no config file it works for the user who starts it, on Sigstore's public
 mirror.`,
-		Example: `  tufkeeper demo                  see it at work, without touching anything of yours
+		Example: `  tufkeeper demo                  see it at work, on nothing of yours
   tufkeeper run                   keep this user's trust material fresh
   tufkeeper status                what it knows now
   tufkeeper check                 the same for a monitoring system
-  tufkeeper clients               which Sigstore clients are here, and can they read the root
+  tufkeeper clients               which clients are here, and do they still work
   tufkeeper service install       run it as a service`,
 		Version:           versionOf(),
 		SilenceErrors:     true,
@@ -93,6 +93,7 @@ mirror.`,
 		p.cachesCommand(), p.clientsCommand(), p.probeCommand(), p.configCommand(), p.serviceCommand(),
 		p.demoCommand(), p.versionCommand(),
 	)
+	narrow(root)
 	return root
 }
 

@@ -27,7 +27,7 @@ func (p *program) serviceCommand() *cobra.Command {
 	var user bool
 	c := &cobra.Command{
 		Use:   "service",
-		Short: "Installs and steers tufkeeper as a service of this host or of this user",
+		Short: "Installs and steers tufkeeper as a service of the host or the user",
 		Long: `service registers "tufkeeper run" with this host's service manager (systemd, or
 what else is there) and steers it. As root it is a service of the host, otherwise,
 or with --user, one of this user.`,

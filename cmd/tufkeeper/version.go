@@ -33,7 +33,7 @@ func (p *program) versionCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "version",
-		Short:   "Says which tufkeeper this is, and which libraries read the metadata",
+		Short:   "Says which tufkeeper this is, and what libraries read the metadata",
 		Example: "  tufkeeper version\n  tufkeeper version --json",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
