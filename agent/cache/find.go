@@ -169,7 +169,7 @@ func findIn(p Place, byDir map[string]Mirror, mirrors []Mirror) ([]Cache, error)
 		found = append(found, c)
 	}
 	found = append(found, targetsAlone(p, byDir)...)
-	if dir := remote.needsDir(names); dir != "" && !slices.Contains(names, legacyName) {
+	if dir := remote.needsDir(names); dir != "" {
 		c := whole
 		c.Path, c.URL = filepath.Join(base, dir), remote.url
 		if m, ours := byDir[dir]; ours && m.URL == remote.url {

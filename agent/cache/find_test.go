@@ -60,7 +60,7 @@ func TestLegacyCacheOfTheOldBucketIsThePublicMirrors(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(base, "tuf.db"), 0o700))
 	put(t, filepath.Join(base, "remote.json"), []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
 	found, _ := cache.Find(cosignPlaces(base), []cache.Mirror{{Name: "sigstore", URL: public, Default: true}})
-	if len(found) != 1 || found[0].Mirror != "sigstore" {
+	if len(found) != 2 || found[0].Mirror != "sigstore" { // newer releases find no root there
 		t.Errorf("found %+v, want the public mirror's", found)
 	}
 }
@@ -138,8 +138,17 @@ func TestRemoteJSONWithoutARootIsSeen(t *testing.T) {
 	put(t, remote, []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
 	c, _ := legacy(t, repository(t).Files())
 	put(t, filepath.Join(c.Base, "remote.json"), []byte(`{"mirror": "https://sigstore-tuf-root.storage.googleapis.com"}`))
-	if in := c.Inspect(nil, time.Now()); !strings.Contains(in.Detail, "cosign 2.5.1 and newer find no root") || in.Remedy == "" || in.NoRootFor != "https://sigstore-tuf-root.storage.googleapis.com" {
-		t.Errorf("found %q, remedy %q", in.Detail, in.Remedy)
+	if in := c.Inspect(nil, time.Now()); strings.Contains(in.Detail, "2.5.1") || in.NoRootFor != "https://sigstore-tuf-root.storage.googleapis.com" {
+		t.Errorf("found %q, no root for %q", in.Detail, in.NoRootFor)
+	}
+	// What newer releases meet there is a row of its own, which --fail-on sees.
+	found, _ = cache.Find(cosignPlaces(c.Base), ours)
+	if len(found) != 2 || found[0].Layout != cache.LayoutLegacy || found[1].Layout != cache.LayoutSigstoreGo {
+		t.Fatalf("found %+v, want the legacy one and what newer releases look for", found)
+	}
+	if in := found[1].Inspect(nil, time.Now()); in.State != cache.Unusable || in.Remedy != "cosign initialize" ||
+		in.Consequence != "cosign 2.5.1 and newer: could not find cached root.json" {
+		t.Errorf("found %+v", in)
 	}
 }
 

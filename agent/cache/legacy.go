@@ -4,7 +4,6 @@ package cache
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,6 +17,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tufkeeper/tufkeeper/agent/leveldb"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
@@ -47,10 +48,7 @@ func (c Cache) inspectLegacy(set *trust.Set, now time.Time) Inspection {
 	in := c.judgeLegacy(base, held, set, now)
 	names, _, err := entries(base)
 	if remote := readRemote(base); err == nil && remote.needsDir(names) != "" {
-		// What an initialize by an older cosign leaves behind an upgrade.
-		in.Detail += fmt.Sprintf("; remote.json names %s, for which cosign 2.5.1 and newer find no root here", named(remote.url))
-		in.NoRootFor = remote.url
-		in.Remedy = cmp.Or(in.Remedy, c.initialize(remote.url)) // with cosign 2.5.1 or newer
+		in.NoRootFor = remote.url // what an initialize by an older cosign leaves behind an upgrade
 	}
 	return in
 }
@@ -74,6 +72,10 @@ func readLegacy(base *os.Root) (map[string][]byte, error) {
 	defer dir.Close()
 	if opened, err := dir.Stat("."); err != nil || !os.SameFile(info, opened) {
 		return nil, &BusyError{RetryAfter: retrySoon}
+	}
+	// Its client opens the database for writing, whatever it is about to do (measured).
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return nil, unusable(path, err)
 	}
 	roles := []string{trust.Root, trust.Timestamp, trust.Snapshot, trust.Targets}
 	var keys []string

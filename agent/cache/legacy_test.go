@@ -57,6 +57,23 @@ func wantLegacy(t *testing.T, in cache.Inspection, state cache.State, detail str
 	}
 }
 
+// Its client opens the database for writing: it ends where it cannot.
+func TestLegacyDatabaseThatCannotBeWritten(t *testing.T) {
+	if !unprivileged(t) {
+		return
+	}
+	r := repository(t)
+	c, _ := legacy(t, r.Files())
+	db := filepath.Join(c.Base, "tuf.db")
+	must(t, os.Chmod(db, 0o500))
+	in := c.Inspect(r.set(t), time.Now())
+	must(t, os.Chmod(db, 0o700))
+	wantLegacy(t, in, cache.Unusable, "mode 0500")
+	if in.Remedy != "chmod u+rwx "+db {
+		t.Errorf("to type: %q", in.Remedy)
+	}
+}
+
 func TestLegacyCacheIsReadBesideItsClient(t *testing.T) {
 	r := repository(t)
 	c, _ := legacy(t, r.Files()) // its client has it open: the lock is taken

@@ -135,7 +135,7 @@ func (l *look) open() (err error) {
 	if errors.Is(err, fs.ErrNotExist) && c.URL != "" && l.remote.url == c.URL {
 		return &UnusableError{Path: c.Path,
 			Reason: "does not exist, and remote.json names " + named(c.URL),
-			Remedy: c.initialize(c.URL)}
+			Remedy: c.initialize(c.URL), Consequence: "cosign 2.5.1 and newer: could not find cached root.json"}
 	}
 	if l.dir, err = openIn(l.base, c.Path); err != nil {
 		return err
