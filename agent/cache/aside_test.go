@@ -4,9 +4,11 @@ package cache_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,44 +17,55 @@ import (
 
 // Whoever makes a file just where something is moved to keeps it.
 func TestMovingAsideOverwritesNothing(t *testing.T) {
-	d := newDen(t, cache.Cosign)
-	c, set := d.cache(t), d.set(t)
-	kept := 0
-	for began := time.Now(); time.Since(began) < time.Second; {
-		must(t, os.RemoveAll(d.dir))
-		must(t, os.Mkdir(d.dir, 0o700))
-		d.fill(t)
-		must(t, os.RemoveAll(d.files))
-		put(t, d.files, []byte("in the way"))
-		now := time.Now()
-		aside := d.path("targets.broken-" + now.UTC().Format("20060102T150405Z"))
-		made := make(chan bool)
-		go func() {
-			for time.Since(now) < 100*time.Millisecond {
-				f, err := os.OpenFile(aside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-				if err != nil {
-					break // ours was first
-				}
-				info, err := f.Stat()
-				f.Close()
-				if there, err2 := os.Lstat(aside); err != nil || err2 != nil || !os.SameFile(info, there) {
-					made <- false
-					return
-				}
-				if os.Remove(aside) != nil {
+	path := t.TempDir()
+	dir, err := os.OpenRoot(path)
+	must(t, err)
+	defer dir.Close()
+	from, to := filepath.Join(path, "from"), filepath.Join(path, "to")
+	end, overwritten := make(chan struct{}), make(chan int)
+	go func() {
+		lost := 0
+		for {
+			select {
+			case <-end:
+				overwritten <- lost
+				return
+			default:
+			}
+			f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				continue
+			}
+			var st syscall.Stat_t
+			for range 20 {
+				if syscall.Fstat(int(f.Fd()), &st) == nil && st.Nlink == 0 {
+					lost++
 					break
 				}
 			}
-			made <- true
-		}()
-		if _, err := c.Replace(set, now, cache.WriteOptions{Mend: true}); err == nil {
-			kept++
+			f.Close()
+			if st.Nlink > 0 {
+				os.Remove(to)
+			}
 		}
-		if !<-made {
-			t.Fatal("a file was overwritten that somebody made just before")
+	}()
+	moved, refused := 0, 0
+	for began := time.Now(); time.Since(began) < time.Second; {
+		put(t, from, nil)
+		switch err := cache.RenameNew(dir, "from", "to"); {
+		case err == nil:
+			moved++
+			must(t, os.Remove(to))
+		case errors.Is(err, fs.ErrExist):
+			refused++
+		default:
+			t.Fatal(err)
 		}
 	}
-	t.Logf("moved aside %d times", kept)
+	close(end)
+	if lost := <-overwritten; lost > 0 || moved == 0 || refused == 0 {
+		t.Errorf("moved %d times, refused %d times, and overwrote %d files", moved, refused, lost)
+	}
 }
 
 func TestALongNameIsMovedAside(t *testing.T) {
@@ -84,7 +97,12 @@ func TestADateInTheFutureIsNoEndOfQuiet(t *testing.T) {
 		d := newDen(t, cache.Cosign)
 		must(t, d.BumpTimestamp())
 		date := time.Now().Add(far)
-		must(t, os.Chtimes(d.path("snapshot.json"), date, date))
+		must(t, filepath.WalkDir(d.place, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && (far > time.Hour || filepath.Base(path) == "snapshot.json") { // all of them, or one
+				err = os.Chtimes(path, date, date)
+			}
+			return err
+		}))
 		o := cache.WriteOptions{Mend: true, Publish: true, Quiet: time.Minute}
 		var busy *cache.BusyError
 		if change, err := d.cache(t).Replace(d.set(t), time.Now(), o); !errors.As(err, &busy) || busy.RetryAfter > time.Minute {

@@ -9,8 +9,11 @@ func WithStep(o WriteOptions, f func(done string)) WriteOptions {
 	return o
 }
 
-// Quote is quote.
-var Quote = quote
+// Quote is quote, and RenameNew is renameNew.
+var (
+	Quote     = quote
+	RenameNew = renameNew
+)
 
 // Heals says whether the layout's client gets over damage by itself, as the table of
 // rules has it: in "root", "role" or "target", of the kind that docs/caches.md names.

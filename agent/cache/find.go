@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -267,6 +268,12 @@ func withKnown(base *os.Root, names []string, byDir map[string]Mirror) []string 
 	return names
 }
 
+// isOldBucket says whether a mirror is the public one under its former address.
+func isOldBucket(mirror string) bool {
+	u, err := url.Parse(mirror)
+	return err == nil && strings.EqualFold(u.Hostname(), oldBucketHost)
+}
+
 // legacyCache is the one cache of the legacy layout that a base can hold. Its
 // mirror is the one remote.json names; without that file it is the default one.
 func legacyCache(whole Cache, remote remote, mirrors []Mirror) Cache {
@@ -274,7 +281,7 @@ func legacyCache(whole Cache, remote remote, mirrors []Mirror) Cache {
 	whole.URL = remote.url
 	// Releases up to cosign 2.0.1 wrote the bucket's own address for the public
 	// mirror; what is in it is the same repository.
-	public := remote.url == "" || strings.Contains(remote.url, oldBucketHost)
+	public := remote.url == "" || isOldBucket(remote.url)
 	for _, m := range mirrors {
 		if m.URL == remote.url || public && m.Default {
 			whole.Mirror, whole.Default = m.Name, m.Default

@@ -140,7 +140,7 @@ func (c Cache) initialize(mirror string) string {
 	case !isURL(mirror):
 		path := filepath.Join(c.Base, remoteName)
 		return "mv " + quote(path) + " " + quote(path+".broken")
-	case strings.Contains(mirror, oldBucketHost):
+	case isOldBucket(mirror):
 		return "cosign initialize"
 	}
 	return "cosign initialize --mirror " + quote(mirror) + " --root FILE"

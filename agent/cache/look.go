@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tufkeeper/tufkeeper/agent/durable"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
@@ -58,6 +59,7 @@ type look struct {
 
 	remote  remote
 	dirInfo fs.FileInfo // what stands at Path when it is no directory; else nil
+	empty   bool        // there is nothing in dir
 	history history
 	root    file
 	roles   []file // timestamp, snapshot, targets, then delegated roles
@@ -192,6 +194,7 @@ func (l *look) lookInside() error {
 }
 
 func (l *look) lookAtMetadata() error {
+	l.empty = isEmpty(l.dir)
 	if err := l.openHistory(); err != nil {
 		return err
 	}
@@ -291,8 +294,14 @@ func (l *look) filled() bool {
 	return slices.ContainsFunc(l.roles, func(f file) bool { return topLevel(f.role) && f.kind != absent })
 }
 
-// bare says whether a default mirror's directory holds nothing yet: made by hand,
-// for a client always begins with root.json.
+// bare says whether the directory of a client that brings its root is empty: made by
+// hand, for a client always begins with root.json. It is filled with all of it then.
 func (l *look) bare() bool {
-	return !l.startsHere() && !l.rules.history && l.root.kind == absent && !l.filled()
+	return l.empty && !l.startsHere() && !l.rules.history
+}
+
+// isEmpty says whether there is nothing in dir but what we staged ourselves.
+func isEmpty(dir *os.Root) bool {
+	names, truncated, err := entries(dir)
+	return err == nil && !truncated && !slices.ContainsFunc(names, func(name string) bool { return !durable.IsTemp(name) })
 }

@@ -12,13 +12,20 @@ import (
 // DirName is the directory that sigstore-go, and so cosign from 2.5.1 and gh, keeps
 // the cache of a mirror in: the URL without its scheme, '/' and ':' turned into '-',
 // in lower case, nothing else (sigstore-go pkg/tuf, URLToPath). It is "" for a URL
-// that makes no directory of its own ("https://..").
+// that makes no directory of its own: "https://..", and one that its client would mix
+// up with its other files ("https://remote" has its time of the last check in
+// remote.json).
 func DirName(url string) string {
 	name := strings.TrimPrefix(url, "https://")
 	name = strings.TrimPrefix(name, "http://")
 	name = strings.ReplaceAll(name, "/", "-")
 	name = strings.ReplaceAll(name, ":", "-")
-	return plainName(strings.ToLower(name))
+	name = strings.ToLower(name)
+	switch name {
+	case strings.TrimSuffix(remoteName, ".json"), remoteName, targetsDir, legacyName:
+		return ""
+	}
+	return plainName(name)
 }
 
 // DirName is the directory that clients of this layout keep the cache of a mirror in,
