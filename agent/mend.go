@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/config"
+	"github.com/tufkeeper/tufkeeper/agent/health"
 	"github.com/tufkeeper/tufkeeper/agent/publish"
 	"github.com/tufkeeper/tufkeeper/agent/status"
 	"github.com/tufkeeper/tufkeeper/agent/trust"
@@ -135,6 +137,13 @@ func DoubtConfig(cfg config.Config) []string {
 			doubt += " (" + near + ")"
 		}
 		doubts = append(doubts, doubt)
+	}
+	for _, p := range placesOf(cfg).list {
+		for _, dir := range []string{p.Base, p.Targets} {
+			if _, err := os.Lstat(dir); err != nil && strings.ContainsAny(dir, "*?[{") {
+				doubts = append(doubts, fmt.Sprintf("%s: a place is one directory, not a pattern, and there is none of that name", health.Plain(dir)))
+			}
+		}
 	}
 	return doubts
 }

@@ -41,7 +41,7 @@ func TestMistakes(t *testing.T) {
 		"a size without sense":                 {"clients {\n  max_file_size = \"big\"\n}", "2:19", `"big" is not a size`, `write a number and a unit: "512KiB", "200MiB", "1GiB"`},
 		"an open bracket in a glob":            {"clients {\n  exclude = [\"/a[\"]\n}", "2:14", `"/a[" is not a glob`, `"*" matches within a name, "**" across directories; brackets and braces must be closed`},
 		"a glob that matches no absolute path": {"clients {\n  globs = [\"bin/*\"]\n}", "2:12", `glob "bin/*" cannot match an absolute path`, `start it with "/", "~/" or "**/"`},
-		"a relative path":                      {`state_dir = "state"`, "1:13", `path "state" is not absolute`, `did you mean "/etc/tufkeeper/state"?`},
+		"a relative path":                      {`state_dir = "state"`, "1:13", `path "state" is not absolute`, `did you mean "/etc/tufkeeper/state" or "~/state"?`},
 		"an unknown policy":                    {"caches {\n  policy = \"publsh\"\n}", "2:12", `policy cannot be "publsh"`, `did you mean "publish"?`},
 		"an unknown level":                     {"log {\n  level = \"loud\"\n}", "2:11", `level cannot be "loud"`, "one of trace, debug, info, warn, error"},
 		"an unknown role":                      {"threshold \"timestmp\" {\n}", "1:11", `there is no role "timestmp"`, `did you mean "timestamp"?`},
@@ -75,12 +75,12 @@ func TestMistakes(t *testing.T) {
 		"a minimum without a name":             {"clients {\n  minimum {\n  }\n}", "2:3", "a minimum block has one name", `write minimum "NAME" { … }`},
 		"a minimum of no client":               {"clients {\n  minimum \"two words\" {\n    version = \"1.0\"\n  }\n}", "2:11", `a client cannot be named "two words"`, `a name as "tufkeeper clients" prints it, such as "cosign"`},
 		"two minimums for one client":          {"clients {\n  minimum \"gh\" {\n    version = \"2.50\"\n  }\n  minimum \"gh\" {\n    version = \"2.51\"\n  }\n}", "5:3", `there is a second minimum "gh"`, ""},
-		"a model that is no path":              {"clients {\n  model = \"compat.json\"\n}", "2:11", `path "compat.json" is not absolute`, `did you mean "/etc/tufkeeper/compat.json"?`},
+		"a model that is no path":              {"clients {\n  model = \"compat.json\"\n}", "2:11", `path "compat.json" is not absolute`, `did you mean "/etc/tufkeeper/compat.json" or "~/compat.json"?`},
 		"a place without a client":             {caches("place \"/x\" {\n  }"), "2:3", `place "/x" has no client`, `write client = "npm", or one of cosign, gh, sigstore-js, npm, sigstore-python, sigstore-ruby, sigstore-java`},
 		"a place of no known client":           {caches("place \"/x\" {\n    client = \"sigstore-pyhton\"\n  }"), "3:14", `client cannot be "sigstore-pyhton"`, `did you mean "sigstore-python"?`},
 		"a place of something else":            {caches("place \"/x\" {\n    client = \"podman\"\n  }"), "3:14", `client cannot be "podman"`, "one of cosign, gh, sigstore-js, npm, sigstore-python, sigstore-ruby, sigstore-java"},
 		"a place without a name":               {caches("place {\n    client = \"npm\"\n  }"), "2:3", "a place block has one name", `write place "PATH" { … }`},
-		"a place that is not absolute":         {caches("place \".npm/_tuf\" {\n    client = \"npm\"\n  }"), "2:9", `path ".npm/_tuf" is not absolute`, `did you mean "/etc/tufkeeper/.npm/_tuf"?`},
+		"a place that is not absolute":         {caches("place \".npm/_tuf\" {\n    client = \"npm\"\n  }"), "2:9", `path ".npm/_tuf" is not absolute`, `did you mean "/etc/tufkeeper/.npm/_tuf" or "~/.npm/_tuf"?`},
 		"a place named twice":                  {caches("place \"/home/ada/x\" {\n    client = \"npm\"\n  }\n  place \"~/x/\" {\n    client = \"gh\"\n  }"), "5:3", `there is a second place "~/x/"`, ""},
 		"a place named twice to the letter":    {caches("place \"/x\" {\n    client = \"npm\"\n  }\n  place \"/x\" {\n    client = \"gh\"\n  }"), "5:3", `there is a second place "/x"`, ""},
 		"a place in paths":                     {caches("place \"/x\" {\n    client = \"gh\"\n  }\n  paths = [\"/x\"]"), "2:3", `place "/x" is in paths, too`, "paths are those of cosign: take it out of one of the two"},
@@ -147,7 +147,7 @@ reading config /etc/tufkeeper/config.hcl:2:3: unknown setting "intervall" in a m
 /etc/tufkeeper/config.hcl:4:5: unknown setting "every" in a schedule block (one of interval, cron, jitter, retry_min, retry_max, lead)
 /etc/tufkeeper/config.hcl:8:11: level cannot be "loud" (one of trace, debug, info, warn, error)
 /etc/tufkeeper/config.hcl:11:14: "never" is not a duration (write a number and a unit: "90s", "10m", "4h", "15d", "2w")
-/etc/tufkeeper/config.hcl:13:13: path "x" is not absolute (did you mean "/etc/tufkeeper/x"?)`)
+/etc/tufkeeper/config.hcl:13:13: path "x" is not absolute (did you mean "/etc/tufkeeper/x" or "~/x"?)`)
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

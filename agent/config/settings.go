@@ -150,7 +150,11 @@ func (r reader) path(s string) (string, error) {
 	case !filepath.IsAbs(s):
 		hint := `start it with "/" or "~/"`
 		if filepath.IsAbs(r.dir) {
-			hint = fmt.Sprintf("did you mean %q?", filepath.Join(r.dir, s))
+			hint = fmt.Sprintf("did you mean %q", filepath.Join(r.dir, s))
+			if clean := filepath.Clean(s); r.env.Home != "" && !strings.HasPrefix(clean, "..") {
+				hint += fmt.Sprintf(" or %q", "~/"+clean)
+			}
+			hint += "?"
 		}
 		return "", wrong(hint, "path %s is not absolute", quoted(s))
 	}
