@@ -159,7 +159,8 @@ caches {
 
   # Metadata newer than what its mirror has fails its client, and protects it from a
   # mirror that went back. It is left alone for ever ("0s"), or removed when it has
-  # been there for this long (at least "1d") and the mirror answers without it.
+  # been there for this long (at least "1d", counted from when the file was put there,
+  # whatever its own date says) and the mirror has answered without it after that.
   drop_ahead = "0s"
 
   # A change on disk is looked at when the cache has been still for this long. What is

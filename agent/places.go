@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/checkup"
@@ -14,8 +15,9 @@ import (
 )
 
 // The mirrors whose clients start from their embedded root, whatever root their cache
-// holds (measured, or read in their sources). Without the trailing slash: with one,
-// cosign takes the public one for a custom mirror.
+// holds (measured, or read in their sources). Written otherwise (a slash at the end, http)
+// a client takes it for a custom one, but in the same directory with most: which
+// directory is whose, package cache knows.
 const (
 	publicMirror  = "https://tuf-repo-cdn.sigstore.dev" // cosign from 2.5.1, gh, sigstore-python
 	stagingMirror = "https://tuf-repo-cdn.sigstage.dev" // sigstore-python
@@ -24,7 +26,7 @@ const (
 
 func cacheMirror(m config.Mirror, set *trust.Set) cache.Mirror {
 	c := cache.Mirror{Name: m.Name, URL: m.URL.String(), Set: set}
-	switch c.URL {
+	switch usual := cache.Spelled(c.URL); "https://" + strings.TrimPrefix(strings.TrimPrefix(usual, "http://"), "https://") {
 	case publicMirror:
 		c.Default = true
 	case stagingMirror:

@@ -46,11 +46,16 @@ func TestMirrorsThatClientsCarry(t *testing.T) {
 		all  bool
 		some []cache.Reader
 	}{
-		"https://tuf-repo-cdn.sigstore.dev":  {true, nil},
-		"https://tuf-repo-cdn.sigstore.dev/": {},
-		"https://tuf-repo.github.com":        {false, []cache.Reader{cache.GH}},
-		"https://tuf-repo-cdn.sigstage.dev":  {false, []cache.Reader{cache.SigstorePython}},
-		"https://tuf.example.org":            {},
+		"https://tuf-repo-cdn.sigstore.dev":     {true, nil},
+		"https://tuf-repo-cdn.sigstore.dev/":    {true, nil},
+		"HTTPS://TUF-Repo-CDN.sigstore.dev":     {true, nil},
+		"https://tuf-repo-cdn.sigstore.dev:443": {true, nil},
+		"http://tuf-repo-cdn.sigstore.dev":      {true, nil},
+		"https://tuf-repo-cdn.sigstore.dev/x":   {},
+		"https://TUF-repo.github.com/":          {false, []cache.Reader{cache.GH}},
+		"https://tuf-repo.github.com":           {false, []cache.Reader{cache.GH}},
+		"https://tuf-repo-cdn.sigstage.dev":     {false, []cache.Reader{cache.SigstorePython}},
+		"https://tuf.example.org":               {},
 	} {
 		u, err := url.Parse(raw)
 		if err != nil {

@@ -56,14 +56,15 @@ func Find(places []Place, mirrors []Mirror) ([]Cache, []error) {
 
 // directories maps the names that the reader's client gives directories to mirrors,
 // without those that share one. A URL with and without its last slash is one mirror,
-// with some clients in two directories; only the exact spelling is one that clients
-// have a root of their own for.
+// with some clients in two directories. Clients have a root of their own for what they
+// keep in the directory of the usual spelling, whichever spelling we were given: where
+// that is in doubt, the root there is not ours to write.
 func directories(reader Reader, mirrors []Mirror) (map[string]Mirror, []error) {
 	layout := layoutOf(reader)
 	byDir := map[string]Mirror{}
 	owners := map[string][]string{} // the URLs of the mirrors that a directory is for
 	for _, m := range mirrors {
-		bare := strings.TrimRight(m.URL, "/")
+		bare, usual := strings.TrimRight(m.URL, "/"), layout.DirName(Spelled(m.URL))
 		for _, url := range []string{m.URL, bare, bare + "/"} {
 			dir := layout.DirName(url)
 			if dir == "" || slices.ContainsFunc(owners[dir], func(other string) bool { return strings.TrimRight(other, "/") == bare }) {
@@ -71,7 +72,7 @@ func directories(reader Reader, mirrors []Mirror) (map[string]Mirror, []error) {
 			}
 			owners[dir] = append(owners[dir], m.URL)
 			if len(owners[dir]) == 1 {
-				byDir[dir] = Mirror{Name: m.Name, URL: url, Default: m.embedded(reader) && url == m.URL}
+				byDir[dir] = Mirror{Name: m.Name, URL: url, Default: m.embedded(reader) && dir == usual}
 			}
 		}
 	}
@@ -216,7 +217,7 @@ func targetsAlone(p Place, byDir map[string]Mirror) []Cache {
 func onlyCache(whole Cache, url string, mirrors []Mirror) Cache {
 	whole.URL = url
 	for _, m := range mirrors {
-		if url == "" && m.Default || url != "" && strings.TrimRight(m.URL, "/") == strings.TrimRight(url, "/") {
+		if url == "" && m.Default || url != "" && Spelled(m.URL) == Spelled(url) {
 			whole.Mirror, whole.URL, whole.Default = m.Name, m.URL, m.embedded(whole.Reader)
 			break
 		}

@@ -223,3 +223,31 @@ func TestACrowdedBaseStillShowsOurCaches(t *testing.T) {
 		t.Errorf("told %v", errs)
 	}
 }
+
+// A mirror is the default one however it is spelled, in the directory in which its
+// client keeps what it starts without a cached root.
+func TestDefaultBelongsToTheDirectory(t *testing.T) {
+	const name = "tuf-repo-cdn.sigstore.dev"
+	for _, tc := range []struct {
+		url, dir  string
+		reader    cache.Reader
+		isDefault bool
+	}{
+		{public, name, cache.Cosign, true},
+		{public + "/", name, cache.Cosign, true},
+		{public + "/", name + "-", cache.Cosign, false}, // a custom one to cosign
+		{"https://TUF-repo-CDN.sigstore.dev", name, cache.Cosign, true},
+		{"https://TUF-repo-CDN.sigstore.dev/", name + "-", cache.GH, false},
+		{"http://" + name, name, cache.GH, true},
+		{public + ":443", name + "-443", cache.Cosign, false},
+		{public + ":443/", "https%3A%2F%2Ftuf-repo-cdn.sigstore.dev%3A443", cache.SigstorePython, false},
+		{public + "/", "https%3A%2F%2Ftuf-repo-cdn.sigstore.dev", cache.SigstorePython, true},
+	} {
+		base := t.TempDir()
+		must(t, os.MkdirAll(filepath.Join(base, tc.dir), 0o700))
+		found, errs := cache.Find([]cache.Place{{Base: base, Reader: tc.reader}}, []cache.Mirror{{Name: "m", URL: tc.url, Default: true}})
+		if len(errs) > 0 || len(found) != 1 || found[0].Mirror != "m" || found[0].Default != tc.isDefault {
+			t.Errorf("%s in %s of %s: found %+v %v, want default %v", tc.url, tc.dir, tc.reader, found, errs, tc.isDefault)
+		}
+	}
+}

@@ -39,7 +39,7 @@ func (l *look) lookAtRoot() {
 		return
 	}
 	if f.kind == absent {
-		if l.startsHere() && l.set != nil && !l.rules.brings && (!l.rules.anchored || l.cache.URL != publicMirror) {
+		if l.startsHere() && l.set != nil && !l.rules.brings && (!l.rules.anchored || Spelled(l.cache.URL) != publicMirror) {
 			f.breaks("missing", false)
 		}
 		return

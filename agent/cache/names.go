@@ -28,6 +28,22 @@ func DirName(url string) string {
 	return plainName(name)
 }
 
+// Spelled is a mirror's URL as it is usually written: scheme and host in lower case, no
+// port that goes without saying, no slash at the end.
+func Spelled(raw string) string {
+	bare := strings.TrimRight(raw, "/")
+	u, err := url.Parse(bare)
+	if err != nil || u.Opaque != "" || u.Host == "" {
+		return bare
+	}
+	u.Host = strings.ToLower(u.Host)
+	switch u.Scheme + u.Port() {
+	case "https443", "http80":
+		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
+	}
+	return u.String()
+}
+
 // DirName is the directory that clients of this layout keep the cache of a mirror in,
 // by each client's own rule; "" where the layout has none, or the URL makes none.
 func (l Layout) DirName(url string) string {

@@ -4,8 +4,10 @@ package cache
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/tufkeeper/tufkeeper/agent/trust"
@@ -154,8 +156,8 @@ func (l *look) relink(f *file) []step {
 	return append(steps, step{act: relink, f: f, to: linkTo(ours.Version)})
 }
 
-// drop removes metadata that the mirror has not: it answered with less after the file
-// was written, and the file has stayed for as long as the operator allows. Nothing
+// drop removes metadata that the mirror has not: it answered with less when the file had
+// stayed for as long as the operator allows. Nothing
 // is removed that the set's root did not sign, for its client discards that by itself.
 func (l *look) drop(o WriteOptions) []step {
 	if !o.Mend || o.DropAhead <= 0 || o.Unsettled || l.root.grade == newer || l.root.grade == alien {
@@ -166,13 +168,27 @@ func (l *look) drop(o WriteOptions) []step {
 		if f.grade != newer || !f.signed || f.info == nil {
 			continue
 		}
-		if written := f.info.ModTime(); !o.Checked.After(written) || l.now.Sub(written) < o.DropAhead {
+		if o.Checked.After(l.now) || !o.Checked.After(since(f.info).Add(o.DropAhead)) {
 			return nil // perhaps what its mirror is about to answer with
 		}
 		f.damage = Damage{File: f.name, What: "newer than its mirror's"}
 		steps = append(steps, step{act: remove, f: f})
 	}
 	return steps
+}
+
+// since is from when on a file lies where it lies, as it is, at the latest. The time of
+// its content alone is whatever a copy or a restored backup brought along.
+func since(info fs.FileInfo) time.Time {
+	at := info.ModTime()
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return time.Now() // not known: never long enough ago
+	}
+	if there := changed(st); there.After(at) {
+		return there
+	}
+	return at
 }
 
 // fixable says whether a file is ours alone to make readable: a second hard link

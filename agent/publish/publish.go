@@ -84,6 +84,7 @@ type Publisher struct {
 
 	mu      sync.Mutex
 	settled map[string]Source
+	seen    map[string]int64       // the newest timestamp of any set, by mirror
 	failed  map[string]string      // the last error by cache path: it is told once
 	at      map[string]*sync.Mutex // held while the cache of that path is written
 }
@@ -93,7 +94,7 @@ func New(o Options) *Publisher {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Publisher{o: o, settled: map[string]Source{}, failed: map[string]string{}, at: map[string]*sync.Mutex{}}
+	return &Publisher{o: o, settled: map[string]Source{}, seen: map[string]int64{}, failed: map[string]string{}, at: map[string]*sync.Mutex{}}
 }
 
 // Publish brings every cache forward to the set of its mirror and mends it, as far
@@ -105,6 +106,9 @@ func (p *Publisher) Publish(ctx context.Context, caches []cache.Cache, sources m
 	for name, s := range sources {
 		if s.Set != nil && s.settles(now) == 0 {
 			p.settled[name] = s
+		}
+		if s.Set != nil {
+			p.seen[name] = max(p.seen[name], timestampOf(s.Set))
 		}
 	}
 	p.mu.Unlock()
@@ -131,6 +135,18 @@ func (p *Publisher) alone(path string) (done func()) {
 	p.mu.Unlock()
 	at.Lock()
 	return at.Unlock
+}
+
+// newest says whether a set is as new as any that was verified of its mirror.
+func (p *Publisher) newest(mirror string, set *trust.Set) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return set != nil && timestampOf(set) >= p.seen[mirror]
+}
+
+func timestampOf(set *trust.Set) int64 {
+	role, _ := set.Role(trust.Timestamp)
+	return role.Version
 }
 
 // one does one cache.
@@ -167,9 +183,8 @@ func (p *Publisher) one(c cache.Cache, s Source, now time.Time) Outcome {
 		}
 	}
 	o.Checked = s.Checked
-	if p.o.DropAhead > 0 && !s.Checked.IsZero() {
-		// What was written after the mirror was last asked may be what it has now.
-		o.DropAhead = p.o.DropAhead + max(0, now.Sub(s.Checked))
+	if p.newest(c.Mirror, set) { // what a newer one brought may be what the cache has
+		o.DropAhead = p.o.DropAhead
 	}
 	out.Change, out.Err = c.Replace(set, now, o)
 	out.Took = time.Since(began)

@@ -290,11 +290,11 @@ func TestWhatIsAheadIsDroppedWithConsent(t *testing.T) {
 		consent, written, checked time.Duration // ago
 		dropped                   bool
 	}{
-		"without consent":                            {0, 10 * day, 0, false},
-		"long enough":                                {day, 10 * day, 0, true},
-		"not long enough":                            {14 * day, 10 * day, 0, false},
-		"the mirror was asked too soon after":        {day, 10 * day, 9*day + 12*time.Hour, false},
-		"the mirror was asked before it was written": {day, 10 * day, 11 * day, false},
+		"without consent":                            {0, 2 * day, 0, false},
+		"long enough":                                {day, 2 * day, 0, true},
+		"not long enough":                            {14 * day, 2 * day, 0, false},
+		"the mirror was asked too soon after":        {day, 2 * day, day + 12*time.Hour, false},
+		"the mirror was asked before it was written": {day, 2 * day, 3 * day, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -305,8 +305,7 @@ func TestWhatIsAheadIsDroppedWithConsent(t *testing.T) {
 			old := r.set(t)
 			must(t, r.BumpTimestamp())
 			r.mustRead(t)
-			now := time.Now()
-			must(t, os.Chtimes(r.file("timestamp.json"), now.Add(-tc.written), now.Add(-tc.written)))
+			now := time.Now().Add(tc.written) // the time of a change cannot be set
 			out, _ := r.publish(t, publish.Source{Set: old, Checked: now.Add(-tc.checked)}, now)
 			_, err := os.Stat(r.file("timestamp.json"))
 			if dropped := os.IsNotExist(err); dropped != tc.dropped || out.Err != nil {
@@ -325,4 +324,34 @@ func TestWhatIsAheadIsDroppedWithConsent(t *testing.T) {
 			t.Error("dropped, though it is not known what the mirror has")
 		}
 	})
+}
+
+// What the mirror itself brought is not taken back while it soaks, and neither is what
+// came by a copy that kept the time of its content.
+func TestWhatIsNewIsNotDropped(t *testing.T) {
+	const day = 24 * time.Hour
+	r := newRig(t)
+	r.publisher = publish.New(publish.Options{
+		Policy: func(cache.Cache) (config.Policy, string) { return config.PolicyMend, "" }, DropAhead: day,
+	})
+	old, now := r.set(t), time.Now()
+	r.publish(t, publish.Source{Set: old, FirstSeen: now.Add(-time.Hour), Checked: now, Soak: time.Minute}, now)
+	must(t, r.BumpTimestamp())
+	r.mustRead(t)
+	long := time.Unix(1, 0)
+	must(t, os.Chtimes(r.file("timestamp.json"), long, long))
+	soaking := publish.Source{Set: r.set(t), FirstSeen: now, Checked: now, Soak: 10 * day}
+	for _, at := range []time.Time{now.Add(time.Second), now.Add(2 * day)} {
+		soaking.Checked = at
+		if out, _ := r.publish(t, soaking, at); !out.Change.Empty() || r.timestamp(t) != 2 {
+			t.Errorf("%s later: %+v, want what soaks left in the cache", at.Sub(now), out)
+		}
+	}
+	other := publish.New(publish.Options{
+		Policy: func(cache.Cache) (config.Policy, string) { return config.PolicyMend, "" }, DropAhead: day,
+	})
+	out := other.Publish(t.Context(), r.caches(t), map[string]publish.Source{"sandbox": {Set: old, Checked: now.Add(time.Second)}}, now.Add(time.Second))
+	if !out[0].Change.Empty() || r.timestamp(t) != 2 {
+		t.Errorf("%+v, want a file that was just put there left", out[0])
+	}
 }

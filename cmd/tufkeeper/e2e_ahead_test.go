@@ -37,7 +37,7 @@ func TestE2EAhead(t *testing.T) {
 	}
 	must(t, w.repo.Rollback(1))
 	var table strings.Builder
-	table.WriteString("| newer than the mirror | client alone | tufkeeper says | left alone | with drop_ahead |\n|---|---|---|---|---|\n")
+	table.WriteString("| newer than the mirror | client alone | tufkeeper says | left alone, with drop_ahead too |\n|---|---|---|---|\n")
 	for i, c := range clients {
 		for j, newer := range []struct {
 			files   []string
@@ -77,17 +77,18 @@ func TestE2EAhead(t *testing.T) {
 				if after := digestOf(t, with); after != before {
 					t.Errorf("it was changed:\n%s\nis now\n%s", before, after)
 				}
+				// A copy that kept the times of what it holds is not as old as that here: how
+				// long it has lain here, nobody can set back.
 				aged(t, with, 48*time.Hour)
 				text, err := os.ReadFile(config)
 				must(t, err)
 				must(t, os.WriteFile(config, []byte(strings.Replace(string(text), "caches {", "caches {\n  drop_ahead = \"1d\"", 1)), 0o644))
 				want(t, r.keeper(t, config, "caches", "--mend"), 0, "")
-				last := c.run(t, with)
-				if last.code != 0 {
-					t.Errorf("after drop_ahead: %s", last.said())
+				if after := digestOf(t, with); after != before {
+					t.Errorf("with drop_ahead it was changed at once:\n%s\nis now\n%s", before, after)
 				}
 				word := map[bool]string{true: "works", false: "fails"}
-				fmt.Fprintf(&table, "| %s | %s | %s: %s | yes | %s |\n", name, word[second.code == 0], found.State, found.Detail, word[last.code == 0])
+				fmt.Fprintf(&table, "| %s | %s | %s: %s | yes |\n", name, word[second.code == 0], found.State, found.Detail)
 			})
 		}
 	}
