@@ -342,6 +342,10 @@ func TestWhatIsNewIsNotDropped(t *testing.T) {
 	must(t, os.Chtimes(r.file("timestamp.json"), long, long))
 	soaking := publish.Source{Set: r.set(t), FirstSeen: now, Checked: now, Soak: 10 * day}
 	for _, at := range []time.Time{now.Add(time.Second), now.Add(2 * day)} {
+		if at.After(now.Add(day)) { // the last that was heard of the old one
+			before := at.Add(-time.Hour)
+			r.publisher.Publish(t.Context(), nil, map[string]publish.Source{"sandbox": {Set: old, Checked: before}}, before)
+		}
 		soaking.Checked = at
 		if out, _ := r.publish(t, soaking, at); !out.Change.Empty() || r.timestamp(t) != 2 {
 			t.Errorf("%s later: %+v, want what soaks left in the cache", at.Sub(now), out)
