@@ -79,7 +79,7 @@ var homes = map[string][]string{
 	"github.com/hashicorp/hcl/v2":                              {"agent/config"},
 	"github.com/kardianos/service":                             {"cmd/tufkeeper"},
 	"github.com/netresearch/go-cron":                           {"agent/schedule"},
-	"github.com/secure-systems-lab":                            {"agent/sandbox"},
+	"github.com/secure-systems-lab":                            {"agent/sandbox", "agent/trust"},
 	"github.com/sigstore/protobuf-specs":                       {"agent/sandbox"},
 	"github.com/sigstore/sigstore":                             {"agent/sandbox", "agent/trust"},
 	"github.com/sigstore/sigstore-go":                          {"agent/sandbox", "agent/trust"},

@@ -88,6 +88,10 @@ func tryRead(dir *os.Root, name string, limit int64) (s seen, steady bool) {
 		return s, false
 	}
 	s.info = opened
+	if opened.Size() > limit {
+		s.kind = tooLarge
+		return s, true
+	}
 	s.data, err = io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:

@@ -192,7 +192,7 @@ func (l *look) lookAtTargets() {
 	cached := l.cachedTargets()
 	for _, t := range l.set.Targets() {
 		base := plainName(l.rules.target(t.Path))
-		if base == "" {
+		if base == "" || t.Length > trust.MaxTargetFile { // too much to read: not judged
 			continue
 		}
 		f := file{dir: l.targets.dir, base: base, name: filepath.Join(l.targets.name, base),

@@ -69,12 +69,7 @@ func (l *look) lookAtHistory() {
 	if h.dir == nil || l.set == nil {
 		return
 	}
-	newest, _ := l.set.Role(trust.Root)
-	for version := int64(1); version <= newest.Version; version++ {
-		ours, known := l.set.Root(version)
-		if !known {
-			continue
-		}
+	for version, ours := range l.set.Chain() {
 		base := historyName(version)
 		f := file{dir: h.dir, base: base, name: filepath.Join(historyDir, base), ours: ours, perm: l.rules.rolePerm}
 		f.seen = readFile(f.dir, base, trust.MaxRoot)
@@ -82,8 +77,10 @@ func (l *look) lookAtHistory() {
 		switch {
 		case f.kind == absent:
 		case f.obstructed(l.rules.roleHeals):
+		case bytes.Equal(f.data, ours):
+			f.grade = equal
 		default:
-			if v, ok := l.set.RootVersion(f.data); bytes.Equal(f.data, ours) || ok && v == version {
+			if v, ok := l.set.RootVersion(f.data); ok && v == version {
 				f.grade = equal
 				break
 			}

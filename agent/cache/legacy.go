@@ -247,11 +247,11 @@ func legacyTargets(base *os.Root, set *trust.Set, version int64) (damage []Damag
 	}
 	for _, t := range set.Targets() {
 		name := plainName(url.PathEscape(t.Path))
-		if name == "" || t.Role != trust.Targets {
+		if name == "" || t.Role != trust.Targets || t.Length > trust.MaxTargetFile {
 			continue
 		}
 		name = filepath.Join(targetsDir, name)
-		f := readFile(base, name, min(t.Length, trust.MaxTargetFile))
+		f := readFile(base, name, t.Length)
 		switch {
 		case f.kind == regular && t.Verify(f.data) == nil:
 		case f.kind == absent:

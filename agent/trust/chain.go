@@ -4,6 +4,7 @@ package trust
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -69,13 +70,25 @@ func (s *Set) RootVersion(data []byte) (version int64, ok bool) {
 				continue
 			}
 			version = known.doc.Signed.Version
-			doc, err := metadata.Root().FromBytes(data)
-			ok = err == nil && known.doc.VerifyDelegate(Root, doc) == nil
+			c, err := claimOf(Root, data)
+			ok = err == nil && quorumOf(known.doc, Root).met(c) == nil
 			break
 		}
 		return nil
 	})
 	return version, ok && err == nil
+}
+
+// Chain are the roots of the verified chain by version, ascending, as they were
+// published. The caller must not change them.
+func (s *Set) Chain() iter.Seq2[int64, []byte] {
+	return func(yield func(int64, []byte) bool) {
+		for _, known := range s.chain() {
+			if !yield(known.doc.Signed.Version, known.raw) {
+				return
+			}
+		}
+	}
 }
 
 // Root returns the bytes of one root of the verified chain, as they were published.
@@ -92,11 +105,17 @@ func (s *Set) Root(version int64) (data []byte, ok bool) {
 // SelfSigned says whether a root is signed as it demands itself, which a client asks
 // of any root it starts from. It makes no root trusted.
 func SelfSigned(data []byte) error {
-	return step("checking a root against itself", Root, data, func() error {
-		doc, err := metadata.Root().FromBytes(data)
-		if err != nil {
-			return &MalformedError{Role: Root, Reason: err.Error()}
-		}
-		return doc.VerifyDelegate(Root, doc)
-	})
+	return step("checking a root against itself", Root, data, func() error { return bySelf(data) })
+}
+
+func bySelf(data []byte) error {
+	doc, err := metadata.Root().FromBytes(data)
+	if err != nil {
+		return &MalformedError{Role: Root, Reason: err.Error()}
+	}
+	c, err := claimOf(Root, data)
+	if err != nil {
+		return err
+	}
+	return quorumOf(doc, Root).met(c)
 }

@@ -3,7 +3,10 @@
 package trust
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,9 +19,11 @@ import (
 // because the work would grow with their square. Public metadata has 10
 // signatures and 5 keys to a role.
 const (
-	maxSignatures = 1024
-	maxKeyIDs     = 256
-	maxRoleName   = 80 // at most three times as long when escaped: a file name
+	maxSignatures  = 1024
+	maxKeyIDs      = 256
+	maxRSABits     = 8192
+	maxRSAExponent = 65537
+	maxRoleName    = 80 // at most three times as long when escaped: a file name
 )
 
 // MaxSize returns how many bytes metadata of a role may have.
@@ -54,6 +59,7 @@ func Precheck(role string, data []byte) error {
 // document is metadata that passed the pre-check.
 type document struct {
 	signed  object
+	signers map[string]bool // ids of keys that a signature is said to be of
 	version int64
 	expires time.Time
 }
@@ -78,7 +84,7 @@ func parse(role string, data []byte) (*document, error) {
 
 func (c *checker) document(role string, v any) *document {
 	top := c.members("metadata", v, "signed", "signatures")
-	c.signatures("signatures", top["signatures"])
+	signers := c.signatures("signatures", top["signatures"])
 	kind := role
 	if !slices.Contains(metadata.TOP_LEVEL_ROLE_NAMES[:], role) {
 		kind = Targets // a delegated role
@@ -97,7 +103,7 @@ func (c *checker) document(role string, v any) *document {
 	if got := c.text("signed.spec_version", signed["spec_version"]); got != "1" && !strings.HasPrefix(got, "1.") {
 		c.fail("signed.spec_version", "is %s, want 1.x", quote(got))
 	}
-	doc := &document{signed: signed}
+	doc := &document{signed: signed, signers: signers}
 	doc.version = c.integer("signed.version", signed["version"], 1, MaxVersion)
 	if err := doc.expires.UnmarshalText([]byte(c.text("signed.expires", signed["expires"]))); err != nil {
 		c.fail("signed.expires", "is not an RFC 3339 time")
@@ -127,11 +133,11 @@ func (c *checker) document(role string, v any) *document {
 	return doc
 }
 
-func (c *checker) signatures(path string, v any) {
+func (c *checker) signatures(path string, v any) map[string]bool {
 	list := c.list(path, v)
 	if len(list) > maxSignatures {
 		c.fail(path, "has %d entries, more than %d", len(list), maxSignatures)
-		return
+		return nil
 	}
 	seen := map[string]bool{}
 	for _, v := range list {
@@ -143,6 +149,7 @@ func (c *checker) signatures(path string, v any) {
 		seen[id] = true
 		c.hex(path+".sig", sig["sig"]) // empty ones occur: roots 12 to 14 of Sigstore
 	}
+	return seen
 }
 
 func (c *checker) root(signed object) {
@@ -174,6 +181,26 @@ func (c *checker) keys(path string, v any) {
 		if raw, err := hex.DecodeString(public); err == nil && keytype == metadata.KeyTypeEd25519 && len(raw) != 32 {
 			c.fail(path, "is an Ed25519 key of %d bytes", len(raw))
 		}
+		if keytype == metadata.KeyTypeRSASSA_PSS_SHA256 {
+			c.rsa(path, public)
+		}
+	}
+}
+
+// rsa bounds what verifying costs: with the exponent and the cube of the modulus.
+func (c *checker) rsa(path, public string) {
+	block, _ := pem.Decode([]byte(public))
+	if block == nil {
+		return // no verifier reads it
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		if key, err = x509.ParsePKCS1PublicKey(block.Bytes); err != nil {
+			return
+		}
+	}
+	if key, ok := key.(*rsa.PublicKey); ok && (key.N.BitLen() > maxRSABits || key.E > maxRSAExponent) {
+		c.fail(path, "is an RSA key of %d bits with exponent %d, more than %d and %d", key.N.BitLen(), key.E, maxRSABits, maxRSAExponent)
 	}
 }
 

@@ -3,8 +3,6 @@
 package trust
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -94,41 +92,60 @@ func (s *Set) Requirements() Requirements { return s.required }
 // must be signed by the set's root and by itself; whether it is of this chain, older
 // ones included, is for RootVersion to say.
 func (s *Set) Check(role string, data []byte) (Role, error) {
-	var found Role
-	err := step("checking "+quote(role), role, data, func() (err error) {
-		doc, err := parse(role, data)
-		if err != nil {
-			return err
-		}
-		found = Role{Name: role, Version: doc.version, Expires: doc.expires}
-		return s.signed(role, data)
-	})
-	if err != nil {
-		return Role{}, err
-	}
-	return found, nil
+	return check("checking "+quote(role), role, data, s.quorums(role))
 }
 
 // CheckFormer is Check against the roots before the newest one: for what a cache
 // still holds from before the keys changed. It covers the four top-level roles.
 func (s *Set) CheckFormer(role string, data []byte) (Role, error) {
+	var quorums []quorum
+	if slices.Contains(metadata.TOP_LEVEL_ROLE_NAMES[:], role) {
+		for _, root := range slices.Backward(s.former) {
+			quorums = append(quorums, quorumOf(root, role))
+		}
+		for _, root := range slices.Backward(s.before()) {
+			quorums = append(quorums, quorumOf(root.doc, role))
+		}
+	}
+	return check("checking "+quote(role)+" against former roots", role, data, quorums)
+}
+
+// quorums are those of which one must sign a role.
+func (s *Set) quorums(role string) []quorum {
+	if slices.Contains(metadata.TOP_LEVEL_ROLE_NAMES[:], role) {
+		return []quorum{quorumOf(s.workflow.trusted.Root, role)}
+	}
+	var all []quorum
+	for _, by := range s.delegated[role] {
+		all = append(all, delegatedQuorum(s.workflow.trusted.Targets[by], role))
+	}
+	return all
+}
+
+// check says whether data is signed by one of the quorums, and a root by its own too. It
+// reads no more of what is not signed than it must.
+func check(what, role string, data []byte, quorums []quorum) (Role, error) {
 	var found Role
-	err := step("checking "+quote(role)+" against former roots", role, data, func() error {
-		doc, err := parse(role, data)
+	err := stepOn(what, role, data, func(doc *document) error {
+		found = Role{Name: role, Version: doc.version, Expires: doc.expires}
+		quorums = slices.DeleteFunc(quorums, func(q quorum) bool {
+			return !q.mayBeMet(func(id string) bool { return doc.signers[id] })
+		})
+		if len(quorums) == 0 {
+			return errUnsigned
+		}
+		c, err := claimOf(role, data)
 		if err != nil {
 			return err
 		}
-		found = Role{Name: role, Version: doc.version, Expires: doc.expires}
-		err = errors.New("there are none")
-		for _, root := range slices.Backward(s.former) {
-			if err = signedByRoot(root, role, data); err == nil {
-				return nil
+		err = errUnsigned
+		for _, q := range quorums {
+			if err = q.met(c); err == nil {
+				break
 			}
 		}
-		for _, root := range slices.Backward(s.before()) {
-			if err = signedByRoot(root.doc, role, data); err == nil {
-				return nil
-			}
+		if err == nil && role == Root {
+			err = bySelf(data)
 		}
 		return err
 	})
@@ -136,49 +153,6 @@ func (s *Set) CheckFormer(role string, data []byte) (Role, error) {
 		return Role{}, err
 	}
 	return found, nil
-}
-
-func (s *Set) signed(role string, data []byte) error {
-	if slices.Contains(metadata.TOP_LEVEL_ROLE_NAMES[:], role) {
-		return signedByRoot(s.workflow.trusted.Root, role, data)
-	}
-	m, err := metadata.Targets().FromBytes(data)
-	if err != nil {
-		return &MalformedError{Role: role, Reason: err.Error()}
-	}
-	err = errors.New("no role of the set delegates to it")
-	for _, by := range s.delegated[role] {
-		if err = s.workflow.trusted.Targets[by].VerifyDelegate(role, m); err == nil {
-			return nil
-		}
-	}
-	return err
-}
-
-func signedByRoot(root *metadata.Metadata[metadata.RootType], role string, data []byte) error {
-	switch role {
-	case Root:
-		return signedBy[metadata.RootType](root, role, data, true)
-	case Timestamp:
-		return signedBy[metadata.TimestampType](root, role, data, false)
-	case Snapshot:
-		return signedBy[metadata.SnapshotType](root, role, data, false)
-	case Targets:
-		return signedBy[metadata.TargetsType](root, role, data, false)
-	}
-	return fmt.Errorf("%s is not a top-level role", quote(role))
-}
-
-// signedBy verifies metadata of type T by its delegator, and a root by itself too.
-func signedBy[T metadata.Roles](root *metadata.Metadata[metadata.RootType], role string, data []byte, itself bool) error {
-	m, err := new(metadata.Metadata[T]).FromBytes(data)
-	if err != nil {
-		return &MalformedError{Role: role, Reason: err.Error()}
-	}
-	if err := root.VerifyDelegate(role, m); err != nil || !itself {
-		return err
-	}
-	return m.VerifyDelegate(role, m)
 }
 
 // Peek reads version and expiry of a role WITHOUT verifying a signature: for

@@ -15,6 +15,7 @@ import (
 
 const (
 	maxDepth   = 32      // public metadata is 7 deep
+	maxValues  = 200_000 // in one document: values cost far more than the bytes they are written in
 	maxInteger = 1 << 53 // beyond it readers that use floats disagree with those that do not
 )
 
@@ -29,7 +30,7 @@ func decode(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
+	d := &decoder{Decoder: json.NewDecoder(bytes.NewReader(data))}
 	d.UseNumber()
 	v, err := decodeValue(d, 0)
 	if err != nil {
@@ -41,7 +42,16 @@ func decode(data []byte) (any, error) {
 	return v, nil
 }
 
-func decodeValue(d *json.Decoder, depth int) (any, error) {
+// decoder counts the values that it has read.
+type decoder struct {
+	*json.Decoder
+	values int
+}
+
+func decodeValue(d *decoder, depth int) (any, error) {
+	if d.values++; d.values > maxValues {
+		return nil, fmt.Errorf("more than %d values", maxValues)
+	}
 	t, err := d.Token()
 	if err != nil {
 		return nil, syntax(d, err)
@@ -64,7 +74,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 	}
 }
 
-func decodeObject(d *json.Decoder, depth int) (object, error) {
+func decodeObject(d *decoder, depth int) (object, error) {
 	o := object{}
 	for d.More() {
 		t, err := d.Token()
@@ -89,7 +99,7 @@ func decodeObject(d *json.Decoder, depth int) (object, error) {
 	return o, syntax(d, err)
 }
 
-func decodeArray(d *json.Decoder, depth int) ([]any, error) {
+func decodeArray(d *decoder, depth int) ([]any, error) {
 	a := []any{}
 	for d.More() {
 		v, err := decodeValue(d, depth)
@@ -121,7 +131,7 @@ func wellFormed(s string) error {
 
 // syntax says where the input stopped being JSON. The text of encoding/json's
 // errors quotes at most one character of the input.
-func syntax(d *json.Decoder, err error) error {
+func syntax(d *decoder, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -158,11 +158,17 @@ func (w *Workflow) Lookup(path string, load func(role, delegator string) error) 
 
 // step pre-checks data and runs f on it, guarded.
 func step(what, role string, data []byte, f func() error) error {
+	return stepOn(what, role, data, func(*document) error { return f() })
+}
+
+// stepOn is step for what also reads the document.
+func stepOn(what, role string, data []byte, f func(*document) error) error {
 	err := Guard(what, func() error {
-		if err := Precheck(role, data); err != nil {
+		doc, err := parse(role, data)
+		if err != nil {
 			return err
 		}
-		return f()
+		return f(doc)
 	})
 	var panicked *PanicError
 	if err == nil || errors.As(err, &panicked) { // which says what by itself
