@@ -122,3 +122,31 @@ func (l *look) linked() bool {
 func (l *look) remembers() bool {
 	return slices.ContainsFunc(l.history.files, func(f file) bool { return f.grade == equal || f.grade == broken })
 }
+
+// reanchor leads root.json to the file of the root that it holds, before that root is
+// written over where root.json leads to now: mending lowers nobody's root. Where that
+// cannot be, nothing is mended.
+func (l *look) reanchor(repair []step, settled bool) []step {
+	if l.root.grade == broken {
+		return repair // no root to lose
+	}
+	i := slices.IndexFunc(l.history.files, func(f file) bool { return f.held.Version == l.root.held.Version })
+	if !settled || i < 0 || l.root.grade != equal && l.root.grade != older {
+		return nil
+	}
+	var steps []step
+	switch own := &l.history.files[i]; own.grade {
+	case equal:
+	case missing:
+		steps = append(steps, step{act: write, f: own, data: own.ours})
+	default:
+		return nil // which is mended first
+	}
+	steps = append(steps, step{act: relink, f: &l.root, to: linkTo(l.root.held.Version)})
+	return append(steps, repair...)
+}
+
+// reanchored says whether steps lead root.json elsewhere already.
+func reanchored(steps []step) bool {
+	return slices.ContainsFunc(steps, func(s step) bool { return s.act == relink })
+}

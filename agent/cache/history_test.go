@@ -12,6 +12,7 @@ import (
 
 	"github.com/tufkeeper/tufkeeper/agent/cache"
 	"github.com/tufkeeper/tufkeeper/agent/sandbox"
+	"github.com/tufkeeper/tufkeeper/agent/trust"
 )
 
 // python-tuf before 6 kept root.json as a file: it stays one, also where later
@@ -141,4 +142,65 @@ func TestNoOtherLinkIsFollowed(t *testing.T) {
 		_, _ = d.cache(t).Replace(d.set(t), later(), both)
 		wantUntouched(t, elsewhere, before)
 	})
+}
+
+// The file that root.json leads to holds another root than its name says: mending it
+// does not take root.json back to an older root, at no step.
+func TestMendingTheHistoryLowersNoRoot(t *testing.T) {
+	for name, row := range map[string]struct {
+		hit     func(t *testing.T, d *den)
+		holds   int64 // what root.json leads to
+		mended  bool
+		publish bool
+	}{
+		"its own file is there":      {func(*testing.T, *den) {}, 3, true, true},
+		"its own file is missing":    {func(t *testing.T, d *den) { must(t, os.Remove(d.path("root_history/3.root.json"))) }, 3, true, true},
+		"its own file is damaged":    {func(t *testing.T, d *den) { put(t, d.path("root_history/3.root.json"), []byte("?")) }, 3, true, true},
+		"it holds an older root":     {func(*testing.T, *den) {}, 2, true, true},
+		"it is mended only":          {func(*testing.T, *den) {}, 2, true, false},
+		"it holds a root not judged": {func(*testing.T, *den) {}, 4, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDen(t, cache.SigstorePython)
+			for range 2 {
+				must(t, d.RotateRoot(sandbox.Rotation{}))
+			}
+			d.fill(t)
+			d.known = d.set(t)
+			must(t, d.RotateRoot(sandbox.Rotation{}))
+			row.hit(t, d)
+			d.put(t, "root_history/1.root.json", d.RootJSON(row.holds))
+			must(t, os.Remove(d.path("root.json")))
+			must(t, os.Symlink("root_history/1.root.json", d.path("root.json")))
+			held := row.holds
+			for range 3 {
+				o := cache.WithStep(cache.WriteOptions{Mend: true, Publish: row.publish}, func(done string) {
+					if got := rootOf(t, d); got < held {
+						t.Fatalf("after %s root.json holds root %d, and held %d", done, got, held)
+					} else {
+						held = got
+					}
+				})
+				if _, err := d.cache(t).Replace(d.set(t), later(), o); err != nil && row.mended {
+					t.Fatal(err)
+				}
+			}
+			in := d.inspect(t)
+			if mended := len(in.Damage) == 0; mended != row.mended {
+				t.Errorf("%s, damage %v", in.State, in.Damage)
+			}
+			if row.mended && row.publish {
+				d.wantState(t, cache.Fresh)
+			}
+		})
+	}
+}
+
+func rootOf(t *testing.T, d *den) int64 {
+	t.Helper()
+	data, err := os.ReadFile(d.path("root.json"))
+	must(t, err)
+	role, err := trust.Peek(trust.Root, data)
+	must(t, err)
+	return role.Version
 }

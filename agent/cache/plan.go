@@ -100,8 +100,11 @@ func (l *look) plan(o WriteOptions) (steps []step, why error) {
 			case f.grade == broken && o.Mend:
 				steps = append(steps, step{act: remove, f: f}) // which its client reads as "never"
 			}
+		case f.grade == broken && o.Mend && f.name == l.root.link:
+			steps = append(steps, l.reanchor(l.mend(f, settled), settled)...)
 		case f.grade == broken && o.Mend:
 			steps = append(steps, l.mend(f, settled)...)
+		case f == &l.root && reanchored(steps): // brought forward when it has its own file
 		case publish && l.wants(f) && f == &l.root && l.linked():
 			steps = append(steps, l.relink(f)...)
 		case publish && l.wants(f):

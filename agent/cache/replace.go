@@ -284,7 +284,7 @@ func (l *look) take(s step, staged *durable.Staged, done *Change) error {
 			return err
 		}
 		done.Written = append(done.Written, s.f.name)
-		if ours, ok := l.version(s.f.role); ok && ours != s.f.held.Version {
+		if ours, ok := l.version(s.f.role); ok && ours != s.f.held.Version && s.to != linkTo(s.f.held.Version) {
 			done.Updates = append(done.Updates, Update{Role: s.f.role, File: s.f.name, Previous: s.f.held.Version, Version: ours})
 		}
 	case fix:
