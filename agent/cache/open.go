@@ -19,6 +19,9 @@ import (
 // both the link and what it leads to are our own: whoever can turn a link chooses
 // where we write.
 func openBase(base string) (*os.Root, error) {
+	if err := wayTo(base, 0); err != nil {
+		return nil, err
+	}
 	info, err := os.Lstat(base)
 	if err != nil {
 		return nil, unusable(base, err)
@@ -52,6 +55,35 @@ func openBase(base string) (*os.Root, error) {
 // name and asks afterwards: for a FIFO, put there meanwhile, it would wait for ever.
 // A name with this end is opened only where it is a directory.
 const onlyDir = "/."
+
+// wayTo says whether nobody but this user and root can turn the way to path elsewhere
+// by a symbolic link on it; what path itself is, is not looked at.
+func wayTo(path string, links int) error {
+	for at := filepath.Dir(filepath.Clean(path)); at != filepath.Dir(at); at = filepath.Dir(at) {
+		info, err := os.Lstat(at)
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			continue // what cannot be looked at cannot be opened either
+		}
+		to, err := os.Readlink(at)
+		if owner := uidOf(info); err == nil && owner != 0 && owner != os.Geteuid() {
+			return &UnusableError{Path: path, Reason: fmt.Sprintf(
+				"is reached through the symbolic link %q of %s: whoever owns the link chooses where we write", at, userName(owner))}
+		}
+		if err != nil || links > maxLinks {
+			continue
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(at), to)
+		}
+		if err := wayTo(filepath.Join(to, "in it"), links+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxLinks is how many links a system follows on one way.
+const maxLinks = 40
 
 // openIn opens the directory at path, whose parent is open already.
 func openIn(base *os.Root, path string) (*os.Root, error) {
@@ -117,14 +149,22 @@ func open(path string) (*os.Root, error) {
 }
 
 // suited says whether a directory is one we may work in: ours, ours alone to write,
-// and writable.
+// and writable. Our own group may write to it too: that is what a umask of 002 makes
+// where every user has a group of their own.
 func suited(path string, info fs.FileInfo) error {
 	if owner := uidOf(info); owner != os.Geteuid() {
 		return foreignOwner(path, owner)
 	}
-	if info.Mode().Perm()&0o002 != 0 {
+	who := ""
+	switch group := gidOf(info); {
+	case info.Mode().Perm()&0o002 != 0:
+		who = "by every user of this host"
+	case info.Mode().Perm()&0o020 != 0 && group != os.Getegid():
+		who = "by another group than its owner's, " + strconv.Itoa(group)
+	}
+	if who != "" {
 		return &UnusableError{Path: path,
-			Reason: fmt.Sprintf("can be written by every user of this host (mode %04o): what is in it can be anyone's", info.Mode().Perm()),
+			Reason: fmt.Sprintf("can be written %s (mode %04o): what is in it can be anyone's", who, info.Mode().Perm()),
 			Remedy: "chmod go-w " + quote(path)}
 	}
 	err := unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS)
@@ -256,6 +296,13 @@ func uidOf(info fs.FileInfo) int {
 		return int(st.Uid)
 	}
 	return -1 // nobody's: whatever compares it with a user finds a difference
+}
+
+func gidOf(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Gid)
+	}
+	return -1
 }
 
 func userName(uid int) string {

@@ -5,6 +5,7 @@ package cache_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,5 +92,62 @@ func TestOnlyAnEmptyDirectoryIsFilled(t *testing.T) {
 			t.Errorf("beside %s: %+v", thing, change)
 		}
 		wantUntouched(t, d.place, before)
+	}
+}
+
+// Whoever owns a link on the way to a place chooses where it is written.
+func TestLinksOfOthersOnTheWayAreNotFollowed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOTHING TESTED: only root can give a link away")
+	}
+	const nobody = 65534
+	for owner, want := range map[int]bool{0: true, nobody: false} {
+		for _, through := range []string{"", "a link of ours"} {
+			d := newDen(t, cache.Cosign)
+			must(t, os.Remove(d.path("snapshot.json")))
+			link := filepath.Join(t.TempDir(), "link")
+			must(t, os.Symlink(filepath.Dir(d.place), link))
+			must(t, os.Lchown(link, owner, owner))
+			if through != "" {
+				ours := filepath.Join(t.TempDir(), "ours")
+				must(t, os.Symlink(link, ours))
+				link = ours
+			}
+			before := picture(t, d.place)
+			found, _ := cache.Find(cosignPlaces(filepath.Join(link, filepath.Base(d.place))), []cache.Mirror{d.mirror()})
+			if len(found) != 1 {
+				t.Fatalf("found %+v, want one", found)
+			}
+			change, err := found[0].Replace(d.set(t), later(), both)
+			if wrote := len(change.Written) > 0; wrote != want {
+				t.Errorf("a link of %d%s: wrote %v, %v", owner, through, change.Written, err)
+			}
+			if want {
+				continue
+			}
+			wantUntouched(t, d.place, before)
+			if in := found[0].Inspect(d.set(t), later()); in.State != cache.Unusable || !strings.Contains(in.Detail, "symbolic link") || !strings.Contains(in.Detail, "nobody") {
+				t.Errorf("inspected as %s: %s", in.State, in.Detail)
+			}
+		}
+	}
+}
+
+// Our own group may write to a cache, as a umask of 002 has it; another may not.
+func TestADirectoryThatAnotherGroupMayWriteTo(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOTHING TESTED: only root can give a directory to any group")
+	}
+	d := newDen(t, cache.Cosign)
+	c := d.cache(t)
+	for _, dir := range []string{d.place, d.dir, d.files} {
+		must(t, os.Chmod(dir, 0o770))
+		d.wantState(t, cache.Fresh)
+		must(t, os.Chown(dir, -1, 65534))
+		if in := c.Inspect(d.set(t), later()); in.State != cache.Unusable || in.Remedy == "" {
+			t.Errorf("%s: %s, %s", dir, in.State, in.Detail)
+		}
+		must(t, os.Chmod(dir, 0o750))
+		d.wantState(t, cache.Fresh)
 	}
 }
