@@ -25,6 +25,7 @@ build: ## bin/tufkeeper and bin/tuf-client
 .PHONY: test
 test: ## every test that needs no root and no long build, with the race detector
 	go test -race -timeout 10m ./...
+	go test ./agent/health # what it leaves out with the race detector
 
 .PHONY: check
 check: fmt-check vet lint test ## what CI asks of every commit

@@ -78,6 +78,9 @@ func outcome(j health.Judgement) string {
 // TestMeasuredMatrix holds the model against every row of the original matrix: the
 // outcome, the class of the failure, and the text by which the client says so.
 func TestMeasuredMatrix(t *testing.T) {
+	if race {
+		t.Skip("run without the race detector")
+	}
 	rows := records(t, "matrix.csv")
 	m, roots := loadModel(t), publicRoots(t, 15)
 	classes := map[string][]string{

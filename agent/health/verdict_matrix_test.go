@@ -84,6 +84,9 @@ func lines(t testing.TB, name string) [][]string {
 // TestMatrix holds the model against every measured outcome: 28 client builds, 30
 // published states, three starting roots. Outcome and class must agree in all.
 func TestMatrix(t *testing.T) {
+	if race {
+		t.Skip("run without the race detector")
+	}
 	m := loadModel(t)
 	roots := publicRoots(t, 15)
 	classes := map[string][]string{
