@@ -98,8 +98,8 @@ type Agent struct {
 	ended     time.Time // the last cycle, which
 	took      time.Duration
 	alertErr  string
-	failed    map[string]string // why a cache could not be written, by path
-	inUse     map[string]string // what to do about one that was in use all the time, by path
+	failed    map[string]string // why a cache could not be written, by its key
+	inUse     map[string]string // what to do about one that was in use all the time, by its key
 	memory    memory
 }
 

@@ -46,7 +46,7 @@ func (a *Agent) publish(ctx context.Context, now time.Time) {
 				a.wantBy(now.Add(out.RetryAfter))
 			}
 			if out.Err != nil && !errors.Is(out.Err, cache.ErrBusy) {
-				a.failed[out.Cache.Path] = out.Err.Error()
+				a.failed[out.Cache.Key()] = out.Err.Error()
 			}
 			if out.Busy {
 				busy, wait = append(busy, out.Cache), max(wait, out.RetryAfter)
@@ -66,7 +66,7 @@ func (a *Agent) publish(ctx context.Context, now time.Time) {
 func (a *Agent) leave(found []cache.Cache, wait time.Duration) {
 	again := max(wait, time.Second).Round(time.Second)
 	for _, c := range found {
-		a.inUse[c.Path] = fmt.Sprintf("in use; run again in %s", health.Span(again))
+		a.inUse[c.Key()] = fmt.Sprintf("in use; run again in %s", health.Span(again))
 		a.log.Warn(evCacheLeft, "path", health.Plain(c.Path), "mirror", c.Mirror, "error", cache.ErrBusy, "next", again.String())
 	}
 }
@@ -85,8 +85,8 @@ func (a *Agent) look(ctx context.Context, now time.Time) health.Facts {
 	}
 	f.Caches, f.Collisions, f.Unseen = checkup.Caches(a.places.Load().checked(a.o.Env), a.cacheMirrors(), now)
 	for i := range f.Caches {
-		f.Caches[i].Failed = a.failed[f.Caches[i].Cache.Path]
-		f.Caches[i].Left = a.inUse[f.Caches[i].Cache.Path]
+		f.Caches[i].Failed = a.failed[f.Caches[i].Cache.Key()]
+		f.Caches[i].Left = a.inUse[f.Caches[i].Cache.Key()]
 		f.Caches[i].Compared = compared(f.Caches[i].Cache, a.watcher)
 	}
 	if a.clientsAt.IsZero() || now.Sub(a.clientsAt) >= a.cfg.Clients.Scan {

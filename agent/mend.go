@@ -57,14 +57,14 @@ func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) ([]status.Me
 	mendings := make([]status.Mending, len(found))
 	at := make(map[string]int, len(found))
 	for i, c := range found {
-		at[keyOf(c)] = i
+		at[c.Key()] = i
 	}
 	for until := time.Now().Add(patience); len(found) > 0; {
 		var busy []cache.Cache
 		wait := time.Duration(0)
 		for _, out := range p.Publish(ctx, found, sources, time.Now()) {
 			policy, _ := ps.policy(out.Cache)
-			mendings[at[keyOf(out.Cache)]].Add(out.Cache, string(policy), out.Change, out.Err, out.Skipped)
+			mendings[at[out.Cache.Key()]].Add(out.Cache, string(policy), out.Change, out.Err, out.Skipped)
 			if out.Busy {
 				busy, wait = append(busy, out.Cache), max(wait, out.RetryAfter)
 			}
@@ -73,11 +73,11 @@ func Mend(ctx context.Context, cfg config.Config, log hclog.Logger) ([]status.Me
 			break
 		}
 	}
+	if ctx.Err() != nil { // the rest was not reached
+		mendings = slices.DeleteFunc(mendings, func(m status.Mending) bool { return m.Path == "" })
+	}
 	return mendings, errors.Join(append(errs, unseen...)...)
 }
-
-// keyOf tells caches apart: two layouts may lie in one directory.
-func keyOf(c cache.Cache) string { return string(c.Layout) + " " + c.Path }
 
 // sleep waits, and says whether it was let.
 func sleep(ctx context.Context, d time.Duration) bool {

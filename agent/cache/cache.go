@@ -63,6 +63,9 @@ type Cache struct {
 	Owner string
 }
 
+// Key tells caches apart: two layouts may lie in one directory.
+func (c Cache) Key() string { return string(c.Layout) + " " + c.Path }
+
 // State of a cache.
 type State string
 

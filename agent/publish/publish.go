@@ -85,8 +85,8 @@ type Publisher struct {
 	mu      sync.Mutex
 	settled map[string]Source
 	seen    map[string]int64       // the newest timestamp of any set, by mirror
-	failed  map[string]string      // the last error by cache path: it is told once
-	at      map[string]*sync.Mutex // held while the cache of that path is written
+	failed  map[string]string      // the last error by cache.Key: it is told once
+	at      map[string]*sync.Mutex // held while a cache of that path is written: two layouts there, one after the other
 }
 
 // New returns a Publisher.

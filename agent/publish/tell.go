@@ -64,16 +64,24 @@ func (p *Publisher) tell(out Outcome) {
 			log.Info(evPublished, "file", plain(filepath.Base(file)), "took", text(out.Took))
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
-	case out.Err != nil && p.failed[out.Cache.Path] != out.Err.Error():
+	case p.news(out):
 		log.Warn(evSkipped, "error", out.Err)
-		p.failed[out.Cache.Path] = out.Err.Error()
 	case out.Err != nil, out.Skipped != "":
 		log.Debug(evSkipped, "next", text(out.RetryAfter), "error", out.reason())
 	}
+}
+
+// news says whether an error is another than this cache's last one, and remembers it.
+func (p *Publisher) news(out Outcome) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := out.Cache.Key()
 	if out.Err == nil {
-		delete(p.failed, out.Cache.Path)
+		delete(p.failed, key)
+		return false
 	}
+	before := p.failed[key]
+	p.failed[key] = out.Err.Error()
+	return before != p.failed[key]
 }
