@@ -39,6 +39,9 @@ type mender struct {
 	mu    sync.Mutex
 	known known
 	again map[string]time.Time // when directories are tried again by themselves
+	// running are the places that are being mended, by base. True says that more of it
+	// has changed meanwhile.
+	running map[string]bool
 }
 
 // known is what caches are found and mended with.
@@ -49,7 +52,7 @@ type known struct {
 }
 
 func newMender(p *publish.Publisher, w *watch.Watcher) *mender {
-	return &mender{publisher: p, watcher: w, seen: make(chan struct{}, 1), again: map[string]time.Time{}}
+	return &mender{publisher: p, watcher: w, seen: make(chan struct{}, 1), again: map[string]time.Time{}, running: map[string]bool{}}
 }
 
 // learn takes over what the loop knows now. Nothing of it is changed any more.
@@ -59,7 +62,8 @@ func (m *mender) learn(k known) {
 	m.known = k
 }
 
-// run mends until ctx ends, and then waits for what it has begun.
+// run mends until ctx ends, and then waits for what it has begun. What concerns a
+// place is mended in one go after the other: one that hangs takes one of the slots.
 func (m *mender) run(ctx context.Context) {
 	var begun sync.WaitGroup
 	defer begun.Wait()
@@ -79,22 +83,77 @@ func (m *mender) run(ctx context.Context) {
 			dir, tell = c.Dir, true
 		case dir = <-retry:
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case slots <- struct{}{}:
+		bases := m.concerned(dir)
+		if len(bases) == 0 && tell {
+			m.tell()
 		}
-		begun.Go(func() {
-			defer func() { <-slots }()
-			did, wait := m.mend(ctx, dir)
-			if wait > 0 {
-				m.later(ctx, dir, wait, retry)
+		for _, base := range bases {
+			if !m.claim(base) {
+				continue // whoever mends it does so again
 			}
-			if tell || did {
-				m.tell()
+			select {
+			case <-ctx.Done():
+				m.release(base)
+				return
+			case slots <- struct{}{}:
 			}
-		})
+			begun.Go(func() {
+				defer func() { <-slots }()
+				for dir, tell, again := dir, tell, true; again; dir, tell = base, true {
+					did, wait := m.mend(ctx, base, dir)
+					if wait > 0 {
+						m.later(ctx, dir, wait, retry)
+					}
+					if tell || did {
+						m.tell()
+					}
+					again = m.release(base)
+				}
+			})
+		}
 	}
+}
+
+// concerned are the bases of the places that a change of dir concerns.
+func (m *mender) concerned(dir string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var bases []string
+	for _, p := range m.known.places {
+		if within(dir, p.Base) || within(p.Base, dir) || p.Targets != "" && within(dir, p.Targets) {
+			bases = append(bases, p.Base)
+		}
+	}
+	slices.Sort(bases)
+	return slices.Compact(bases)
+}
+
+// claim says whether nobody mends the place at base yet. Who does will do it again.
+func (m *mender) claim(base string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, busy := m.running[base]
+	m.running[base] = busy
+	return !busy
+}
+
+// release ends a claim, unless the place has to be mended again.
+func (m *mender) release(base string) (again bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.running[base] {
+		m.running[base] = false
+		return true
+	}
+	delete(m.running, base)
+	return false
+}
+
+// hung are the places that are being mended.
+func (m *mender) hung() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.running))
 }
 
 // tell asks for a cycle.
@@ -133,16 +192,16 @@ func (m *mender) later(ctx context.Context, dir string, wait time.Duration, retr
 	})
 }
 
-// mend mends the caches that a change of dir concerns, and brings them forward, as
-// policy allows. It says whether there was anything to do, and when to try again; 0
-// for not.
-func (m *mender) mend(ctx context.Context, dir string) (did bool, wait time.Duration) {
+// mend mends the caches of the place at base that a change of dir concerns, and brings
+// them forward, as policy allows. It says whether there was anything to do, and when to
+// try again; 0 for not.
+func (m *mender) mend(ctx context.Context, base, dir string) (did bool, wait time.Duration) {
 	m.mu.Lock()
 	k := m.known
 	m.mu.Unlock()
 	var concerned []cache.Place
 	for _, p := range k.places {
-		if within(dir, p.Base) || within(p.Base, dir) || p.Targets != "" && within(dir, p.Targets) {
+		if p.Base == base {
 			concerned = append(concerned, p)
 		}
 	}

@@ -4,11 +4,20 @@ package agent
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tufkeeper/tufkeeper/agent/watch"
 )
+
+// evTaskLeft is the event of a task that did not end (docs/events.md).
+const evTaskLeft = "task left"
+
+// farewell is how long a task is waited for that writes or watches caches: a file
+// system that hangs lets go of nobody.
+const farewell = 10 * time.Second
 
 // tasks are the goroutines that run beside the loop for one config: a keeper
 // for each mirror, so that one that hangs holds up no other, the watcher, and the mender
@@ -42,15 +51,19 @@ func (a *Agent) start(ctx context.Context) *tasks {
 	a.watcher, a.mender = t.watcher, t.mender
 	t.watcher.Watch(a.watched())
 	group.Go(func() error {
-		err := t.watcher.Run(ctx)
-		if err != nil {
-			t.failed <- err
-		}
-		return err
+		return a.bounded(ctx, "watch", nil, func() error {
+			err := t.watcher.Run(ctx)
+			if err != nil {
+				t.failed <- err
+			}
+			return err
+		})
 	})
 	group.Go(func() error {
-		t.mender.run(ctx)
-		return nil
+		return a.bounded(ctx, "mend", t.mender.hung, func() error {
+			t.mender.run(ctx)
+			return nil
+		})
 	})
 	for _, k := range a.keepers {
 		wake := make(chan struct{}, 1)
@@ -61,6 +74,29 @@ func (a *Agent) start(ctx context.Context) *tasks {
 		})
 	}
 	return t
+}
+
+// bounded does a task until it ends, and for no longer than farewell after ctx has: then
+// it is left behind, and told with what it is at.
+func (a *Agent) bounded(ctx context.Context, task string, on func() []string, do func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- do() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(farewell):
+		var hung []string
+		if on != nil {
+			hung = on()
+		}
+		a.log.Warn(evTaskLeft, "task", task, "path", fmt.Sprintf("%q", hung), "error", context.DeadlineExceeded)
+		return nil
+	}
 }
 
 // wake asks every keeper to refresh now.
