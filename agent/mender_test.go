@@ -57,6 +57,8 @@ func TestAPlaceThatHangsTakesOneSlot(t *testing.T) {
 	running.Go(func() { m.run(ctx) })
 	defer running.Wait()
 	defer cancel()
+	free := sync.OnceFunc(func() { close(goOn) })
+	defer free()
 	count := func(base string) int {
 		mu.Lock()
 		defer mu.Unlock()
@@ -85,7 +87,7 @@ func TestAPlaceThatHangsTakesOneSlot(t *testing.T) {
 	if got := m.hung(); !slices.Contains(got, hung) {
 		t.Errorf("%q are told to hang, want %q", got, hung)
 	}
-	close(goOn)
+	free()
 	for end := time.Now().Add(20 * time.Second); count(hung) < 2; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("what changed meanwhile is not mended")
