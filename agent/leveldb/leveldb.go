@@ -56,7 +56,7 @@ func Read(dir *os.Root, keys ...string) (map[string][]byte, error) {
 	}
 	for range looks {
 		held, err := before.values(keys, whole)
-		if err == nil {
+		if err == nil && len(held) > 0 { // a database that its owner is opening may look empty
 			return held, nil
 		}
 		time.Sleep(settles)
