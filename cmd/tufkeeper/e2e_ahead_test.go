@@ -17,7 +17,8 @@ import (
 
 // TestE2EAhead gives clients metadata newer than what their mirror answers (facts on
 // caches, 3.4): tufkeeper reports it and leaves it, since it is what protects them
-// from a rollback; with consent it takes it out.
+// from a rollback. Consent takes it out only after it has lain there for a day: that is
+// shown where the time can be set, in agent/cache and agent/publish.
 func TestE2EAhead(t *testing.T) {
 	w := newWorld(t, sandbox.Options{KeyType: "ecdsa", Sigstore: true, SHA512: true})
 	r := newReading(t, w)
@@ -80,6 +81,7 @@ func TestE2EAhead(t *testing.T) {
 				// A copy that kept the times of what it holds is not as old as that here: how
 				// long it has lain here, nobody can set back.
 				aged(t, with, 48*time.Hour)
+				before = digestOf(t, with)
 				text, err := os.ReadFile(config)
 				must(t, err)
 				must(t, os.WriteFile(config, []byte(strings.Replace(string(text), "caches {", "caches {\n  drop_ahead = \"1d\"", 1)), 0o644))
