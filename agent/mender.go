@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -120,7 +118,7 @@ func (m *mender) concerned(dir string) []string {
 	defer m.mu.Unlock()
 	var bases []string
 	for _, p := range m.known.places {
-		if within(dir, p.Base) || within(p.Base, dir) || p.Targets != "" && within(dir, p.Targets) {
+		if p.Concerned(dir) {
 			bases = append(bases, p.Base)
 		}
 	}
@@ -206,9 +204,7 @@ func (m *mender) mend(ctx context.Context, base, dir string) (did bool, wait tim
 		}
 	}
 	found, _ := cache.Find(concerned, k.mirrors) // what cannot be found is told by look
-	found = slices.DeleteFunc(found, func(c cache.Cache) bool {
-		return !within(c.Path, dir) && (c.Targets == "" || !within(c.Targets, dir))
-	})
+	found = slices.DeleteFunc(found, func(c cache.Cache) bool { return !c.In(dir) })
 	defer expect(m.watcher, found)()
 	for _, out := range m.publisher.Publish(ctx, found, k.sources, time.Now()) {
 		did = did || !out.Change.Empty() || out.Err != nil
@@ -237,12 +233,6 @@ func expect(w *watch.Watcher, caches []cache.Cache) (done func()) {
 			done()
 		}
 	}
-}
-
-// within reports whether path is dir or lies below it.
-func within(path, dir string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
 // compared is how often, and why, changes in a cache are found by comparing it; "" when

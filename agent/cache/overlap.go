@@ -75,6 +75,20 @@ func resolved(path string) string {
 	}
 }
 
+// Concerned says whether a change of dir may be one of this place.
+func (p Place) Concerned(dir string) bool {
+	return holds(p.Base, dir) || holds(dir, p.Base) || p.Targets != "" && holds(p.Targets, dir)
+}
+
+// In says whether the cache, or its target files that lie apart, are dir or below it.
+func (c Cache) In(dir string) bool {
+	return holds(dir, c.Path) || c.Targets != "" && holds(dir, c.Targets)
+}
+
+// holds says whether path is dir or lies below it.
+func holds(dir, path string) bool { return path == dir || within(path, dir) }
+
+// within says whether path lies below dir.
 func within(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != "." && rel != ".." && !strings.HasPrefix(rel, "../")
